@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user can get wrong: each is one line that says what, where, and what would be right."""
+
+
+class TritError(ValueError):
+    """A mistake the command line reports as one line with exit status 2."""
+
+
+class MissingExtra(TritError):
+    """A package that an optional part needs is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'trit[{extra}]' brings it")
