@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random integer networks over all operators and kinds, for the tests that compare executors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trit.export.check import accumulator_ranges, validate
+from trit.export.graph import (
+    SUM_ZERO_POINT,
+    Add,
+    Conv,
+    Graph,
+    Kind,
+    MaxPool,
+    Node,
+    Scores,
+    Shape,
+    SumPool,
+    Tensor,
+    Threshold,
+    WeightKind,
+    window_shape,
+)
+
+WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
+
+
+@dataclass
+class Builder:
+    """Appends random nodes to a graph; `last` is the tensor that the next node reads."""
+
+    rng: np.random.Generator
+    last: Tensor
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tensors[self.last.name] = self.last
+        self.input = self.last
+
+    def _append(self, node: Node, kind: Kind, shape: Shape, zero_point: int = 0) -> Tensor:
+        self.last = Tensor(node.output, kind, shape, zero_point)
+        self.tensors[node.output] = self.last
+        self.nodes.append(node)
+        return self.last
+
+    def _names(self, operator: str) -> tuple[str, str]:
+        name = f"{operator}{len(self.nodes)}"
+        return name, f"{name}_out"
+
+    def conv(
+        self,
+        outputs: int,
+        weight_kind: WeightKind,
+        kernel: tuple[int, int] = (3, 3),
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[int, int, int, int] = (1, 1, 1, 1),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
+    ) -> Tensor:
+        name, output = self._names("conv")
+        values = [-1, 1] if weight_kind == "binary" else [-1, 0, 1]
+        weights = self.rng.choice(values, (outputs, self.last.shape[0] // groups, *kernel)).astype(np.int8)
+        node = Conv(name, self.last.name, output, weights, weight_kind, stride, padding, dilation, groups)
+        return self._append(node, "int32", (outputs, *window_shape(self.last.shape, kernel, stride, padding, dilation)))
+
+    def dense(self, outputs: int, weight_kind: WeightKind) -> Tensor:
+        return self.conv(outputs, weight_kind, self.last.shape[1:], padding=(0, 0, 0, 0))
+
+    def threshold(self, kind: Kind) -> Tensor:
+        name, output = self._names("threshold")
+        low, high = accumulator_ranges(self.graph())[self.last.name]
+        spread = max(2, (high - low) // 8)
+        channels = self.last.shape[0]
+        lo = self.rng.integers(-spread, spread, channels).astype(np.int32)
+        gap = self.rng.integers(1, spread, channels).astype(np.int32) if kind == "ternary" else 0
+        negative = self.rng.random(channels) < 0.4
+        node = Threshold(name, self.last.name, output, lo, (lo + gap).astype(np.int32), negative)
+        return self._append(node, kind, self.last.shape)
+
+    def max_pool(self, kernel: tuple[int, int] = (2, 2), stride: tuple[int, int] = (2, 2), pad: int = 0) -> Tensor:
+        name, output = self._names("maxpool")
+        flags = None if self.rng.random() < 0.3 else self.rng.random(self.last.shape[0]) < 0.4
+        padding = (pad, pad, pad, pad)
+        node = MaxPool(name, self.last.name, output, kernel, stride, padding, flags)
+        shape = (self.last.shape[0], *window_shape(self.last.shape, kernel, stride, padding))
+        return self._append(node, self.last.kind, shape, self.last.zero_point)
+
+    def sum_pool(self, kernel: tuple[int, int] = (2, 2), stride: tuple[int, int] = (2, 2), pad: int = 0) -> Tensor:
+        name, output = self._names("sumpool")
+        padding = (pad, pad, pad, pad)
+        node = SumPool(name, self.last.name, output, kernel, stride, padding)
+        shape = (self.last.shape[0], *window_shape(self.last.shape, kernel, stride, padding))
+        if self.last.kind in ("binary", "ternary"):
+            return self._append(node, "uint8", shape, SUM_ZERO_POINT)
+        return self._append(node, "int32", shape)
+
+    def add(self, other: Tensor) -> Tensor:
+        name, output = self._names("add")
+        return self._append(Add(name, self.last.name, other.name, output), "int32", self.last.shape)
+
+    def scores(self) -> Tensor:
+        name, output = self._names("scores")
+        channels = self.last.shape[0]
+        scale = self.rng.normal(0, 0.1, channels).astype(np.float32)
+        bias = self.rng.normal(0, 1, channels).astype(np.float32)
+        return self._append(Scores(name, self.last.name, output, scale, bias), "float32", self.last.shape)
+
+    def graph(self) -> Graph:
+        labels = [f"class {index}" for index in range(self.last.shape[0])]
+        return Graph(
+            self.input.name, self.last.name, dict(self.tensors), list(self.nodes), labels, {"recipe": "random"}
+        )
+
+
+def builder(rng: np.random.Generator, shape: Shape, zero_point: int = 0) -> Builder:
+    return Builder(rng, Tensor("image", "uint8", shape, zero_point))
+
+
+def random_graph(seed: int) -> Graph:
+    """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores."""
+    rng = np.random.default_rng(seed)
+    size = (int(rng.integers(4, 10)), int(rng.integers(4, 10)))
+    build = builder(rng, (int(rng.choice([1, 2, 3, 33])), *size), int(rng.choice([0, 73, 128, 255])))
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+    build.threshold(_activation_kind(rng))
+    for _ in range(int(rng.integers(1, 4))):
+        _random_block(build)
+    build.dense(int(rng.choice([1, 7, 10, 33])), _weight_kind(rng))
+    build.scores()
+    graph = build.graph()
+    validate(graph)
+    return graph
+
+
+def random_input(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarray:
+    """uint8 images (count, C, H, W), the first all 0 and the second all 255."""
+    images = rng.integers(0, 256, (count, *graph.tensors[graph.input].shape), dtype=np.uint8)
+    images[:1], images[1:2] = 0, 255
+    return images
+
+
+def _random_block(build: Builder) -> None:
+    rng = build.rng
+    match rng.choice(["conv", "depthwise", "residual", "pool", "sum", "grouped"]):
+        case "conv":
+            _random_conv(build)
+        case "depthwise":
+            build.conv(build.last.shape[0], _weight_kind(rng), groups=build.last.shape[0])
+        case "grouped":
+            if build.last.shape[0] % 3 == 0:
+                build.conv(2 * build.last.shape[0], _weight_kind(rng), groups=3)
+            else:
+                _random_conv(build)
+        case "residual":
+            shortcut = build.last
+            build.conv(shortcut.shape[0], _weight_kind(rng))
+            build.add(shortcut)
+        case "pool":
+            if rng.random() < 0.4:  # over accumulators
+                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+            build.max_pool(*_random_window(build))
+        case "sum":
+            if rng.random() < 0.4:
+                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+            build.sum_pool(*_random_window(build))
+    if build.last.kind in ("int32", "uint8"):
+        build.threshold(_activation_kind(rng))
+
+
+def _random_conv(build: Builder) -> None:
+    rng = build.rng
+    height, width = build.last.shape[1:]
+    kernel = (min(int(rng.integers(1, 4)), height), min(int(rng.integers(1, 4)), width))
+    dilation = tuple(
+        2 if 2 * (k - 1) < size and rng.random() < 0.3 else 1 for k, size in zip(kernel, (height, width), strict=True)
+    )
+    padding = tuple(int(p) for p in rng.integers(0, 3, 4))
+    stride = tuple(int(s) for s in rng.integers(1, 3, 2))
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng), kernel, stride, padding, dilation)
+
+
+def _random_window(build: Builder) -> tuple[tuple[int, int], tuple[int, int], int]:
+    rng = build.rng
+    limit = min(3, *build.last.shape[1:])
+    kernel = (int(rng.integers(1, limit + 1)), int(rng.integers(1, limit + 1)))
+    stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
+    return kernel, stride, int(rng.integers(0, min(kernel)))
+
+
+def _weight_kind(rng: np.random.Generator) -> WeightKind:
+    return "binary" if rng.random() < 0.5 else "ternary"
+
+
+def _activation_kind(rng: np.random.Generator) -> Kind:
+    return "binary" if rng.random() < 0.5 else "ternary"
