@@ -64,6 +64,8 @@ def accumulator_ranges(graph: Graph) -> dict[str, Range]:
 def _output_range(node: Node, graph: Graph, ranges: dict[str, Range]) -> Range:
     low, high = ranges[node.input]
     match node:
+        case Threshold() | Scores():
+            return -1, 1
         case Conv():
             positive = int((node.weights > 0).sum(axis=(1, 2, 3)).max())
             negative = int((node.weights < 0).sum(axis=(1, 2, 3)).max())
@@ -78,8 +80,6 @@ def _output_range(node: Node, graph: Graph, ranges: dict[str, Range]) -> Range:
             return low + other[0], high + other[1]
         case MaxPool():
             return low, high
-        case _:
-            return -1, 1
 
 
 def _check_tensor(tensor: Tensor) -> None:

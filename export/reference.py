@@ -49,13 +49,13 @@ def _conv(node: Conv, x: Array, _: dict[str, Array]) -> Array:
     rows = node.weights.reshape(groups, outputs // groups, -1).astype(np.float64)
     acc = columns @ rows.transpose(0, 2, 1)
     acc = acc.reshape(groups, count, height, width, outputs // groups).transpose(1, 0, 4, 2, 3)
-    return acc.reshape(count, outputs, height, width).astype(np.int32)
+    return np.asarray(acc.reshape(count, outputs, height, width), np.int32)
 
 
 def _threshold(node: Threshold, x: Array, _: dict[str, Array]) -> Array:
     lo, hi, negative = (values[:, None, None] for values in (node.lo, node.hi, node.negative))
     level = (x >= hi).astype(np.int32) - (x < lo)
-    return np.where(negative, -level, level).astype(np.int32)
+    return np.asarray(np.where(negative, -level, level), np.int32)
 
 
 def _max_pool(node: MaxPool, x: Array, _: dict[str, Array]) -> Array:
@@ -64,11 +64,11 @@ def _max_pool(node: MaxPool, x: Array, _: dict[str, Array]) -> Array:
     if node.minimum is None:
         return np.asarray(maximum)
     minimum = _windows(x, node.kernel, node.stride, node.padding, high).min(axis=(4, 5))
-    return np.where(node.minimum[:, None, None], minimum, maximum)
+    return np.asarray(np.where(node.minimum[:, None, None], minimum, maximum))
 
 
 def _sum_pool(node: SumPool, x: Array, _: dict[str, Array]) -> Array:
-    return _windows(x, node.kernel, node.stride, node.padding, 0).sum(axis=(4, 5), dtype=np.int32)
+    return np.asarray(_windows(x, node.kernel, node.stride, node.padding, 0).sum(axis=(4, 5), dtype=np.int32))
 
 
 def _add(node: Add, x: Array, values: dict[str, Array]) -> Array:

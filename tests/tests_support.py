@@ -175,9 +175,8 @@ def _random_conv(build: Builder) -> None:
     rng = build.rng
     height, width = build.last.shape[1:]
     kernel = (min(int(rng.integers(1, 4)), height), min(int(rng.integers(1, 4)), width))
-    dilation = tuple(
-        2 if 2 * (k - 1) < size and rng.random() < 0.3 else 1 for k, size in zip(kernel, (height, width), strict=True)
-    )
+    # A dilated kernel spans 2·(k - 1) + 1 positions.
+    dilation = (_dilation(rng, kernel[0], height), _dilation(rng, kernel[1], width))
     padding = tuple(int(p) for p in rng.integers(0, 3, 4))
     stride = tuple(int(s) for s in rng.integers(1, 3, 2))
     build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng), kernel, stride, padding, dilation)
@@ -189,6 +188,10 @@ def _random_window(build: Builder) -> tuple[tuple[int, int], tuple[int, int], in
     kernel = (int(rng.integers(1, limit + 1)), int(rng.integers(1, limit + 1)))
     stride = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
     return kernel, stride, int(rng.integers(0, min(kernel)))
+
+
+def _dilation(rng: np.random.Generator, kernel: int, size: int) -> int:
+    return 2 if 2 * (kernel - 1) < size and rng.random() < 0.3 else 1
 
 
 def _weight_kind(rng: np.random.Generator) -> WeightKind:
