@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit export: a trained model becomes ONNX, a plan for the C runtime, or a TVM library."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trit.runtime.errors import TritError
+
+
+class Format(StrEnum):
+    onnx = "onnx"
+    trit = "trit"
+    tvm = "tvm"
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="model.pt of trit train, or an exported model.onnx.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit).")] = None,
+    lanes: Annotated[int, typer.Option(help="Plan only: interleaved output channels, 8 for hosts, 1 for microcontrollers.")] = 8,
+) -> None:
+    """Lower a trained network to the integer graph and write it.
+
+    Example: trit export runs/fashion/model.pt -o fashion.onnx
+    """
+    from trit.files import read_model
+
+    chosen = format or _format_of(output)
+    graph = read_model(model)
+    if chosen is Format.tvm:
+        from trit.export.tvm_writer import write_tvm
+
+        write_tvm(graph, output)
+    elif chosen is Format.trit:
+        from trit.export.plan import to_plan
+        from trit.runtime.files import write_atomic
+
+        write_atomic(output, to_plan(graph, lanes=lanes))
+    else:
+        from trit.export.onnx_writer import write_onnx
+
+        write_onnx(graph, output)
+    typer.echo(f"{output}: {output.stat().st_size:,} bytes")
+
+
+def _format_of(output: Path) -> Format:
+    endings = {".onnx": Format.onnx, ".trit": Format.trit}
+    if output.suffix not in endings:
+        raise TritError(f"{output}: give --format onnx, trit or tvm, or a name that ends in .onnx or .trit")
+    return endings[output.suffix]

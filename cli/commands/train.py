@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit train: a recipe becomes model.pt."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a TOML file.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for model.pt and history.jsonl; default runs/RECIPE.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.epochs=3.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+) -> None:
+    """Train a binary or ternary network.
+
+    Example: trit train fashion-ternary-cnn --out runs/fashion --set training.epochs=5
+    """
+    from rich.console import Console
+
+    from trit.train.run import train as run
+
+    console = Console(stderr=True)
+    folder = out or Path("runs") / Path(recipe).stem
+    result = run(recipe, data=data, out=folder, overrides=set_ or [], resume=resume, console=console)
+    typer.echo(f"{result.accuracy:.2%} on the test set after {result.seconds:.0f} s: {result.model}")

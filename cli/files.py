@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening the files users have: model.pt, model.onnx, model.trit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trit.runtime.errors import TritError
+from trit.runtime.files import read_bytes
+
+if TYPE_CHECKING:
+    from trit.export.graph import Graph
+    from trit.runtime import Session
+
+
+def read_model(path: str | os.PathLike[str]) -> Graph:
+    """The integer graph of a model.onnx, or of a model.pt, lowered. Raises TritError for any other file."""
+    if Path(path).suffix == ".pt":
+        return _lower_checkpoint(Path(path))
+    if read_bytes(path)[:4] == b"TRIT":
+        raise TritError(f"{path}: is a plan, which cannot be turned back into a graph: give the .onnx it was made from")
+    from trit.export.onnx_reader import read_onnx
+
+    return read_onnx(Path(path))
+
+
+def load(path: str | os.PathLike[str]) -> Session:
+    """A runnable Session of a model.trit or model.onnx. Raises TritError if the file is neither, or damaged."""
+    from trit.runtime import Session
+
+    if read_bytes(path)[:4] == b"TRIT":
+        return Session(path)
+    from trit.export.plan import to_plan
+
+    return Session(to_plan(read_model(path)))
+
+
+def _lower_checkpoint(path: Path) -> Graph:
+    from trit.export.lower import lower
+    from trit.train.checkpoint import load_model
+
+    network, recipe = load_model(path)
+    return lower(network, recipe.input_shape)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables on the terminal, and the same rows as JSON."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """A key of the rows, its heading, and how its values are written (`{}`-format or a function)."""
+
+    key: str
+    heading: str
+    form: str = "{}"
+
+    def text(self, row: Mapping[str, Any]) -> str:
+        value = row.get(self.key)
+        return "" if value is None else self.form.format(value)
+
+    def is_number(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        return all(isinstance(row.get(self.key), int | float | None) for row in rows)
+
+
+def show(
+    title: str,
+    columns: Sequence[Column],
+    rows: Sequence[Mapping[str, Any]],
+    json: bool = False,
+    notes: Sequence[str] = (),
+    **more: Any,
+) -> None:
+    """Print rows as a table with notes below, or as one JSON object {"schema", "rows", **more}."""
+    if json:
+        typer.echo(json_format.dumps({"schema": SCHEMA, **more, "rows": list(rows)}, indent=1))
+        return
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column.heading, justify="right" if column.is_number(rows) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(column.text(row) for column in columns))
+    console = Console()
+    # Piped output must not be cut at a terminal's usual 80 columns.
+    console.print(table, width=None if console.is_terminal else 160)
+    for note in notes:
+        console.print(note, style="dim", markup=False, soft_wrap=True)
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A number with an engineering prefix: quantity(0.0000031, "s") is "3.10 µs"."""
+    if value is None:
+        return ""
+    for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {prefix}{unit}"
+    return f"{value / 1e-12:.3g} p{unit}" if value else f"0 {unit}"

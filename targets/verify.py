@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model, many executors: do they all give the same scores, bit for bit?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from trit.export import reference
+from trit.export.graph import Graph
+from trit.runtime.errors import TritError
+
+Images = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
+REFERENCE_BATCH = 128  # images whose accumulators are in memory at a time
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one executor did: its scores equal the reference's, or differ on some images, or it could not run."""
+
+    executor: str
+    status: Literal["equal", "differs", "skipped"]
+    images: int
+    differing: int = 0
+    accuracy: float | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+
+def verify(graph: Graph, images: Images, labels: Array | None = None, only: str = "") -> Iterator[Verdict]:
+    """Run every executor whose name contains `only` on the images (N, C, H, W), the numpy reference first.
+
+    Yields a Verdict an executor. One that is not installed is skipped with the reason, never silently.
+    """
+    start = time.perf_counter()
+    expected = run_reference(graph, images)
+    yield _verdict("numpy reference", expected, expected, labels, time.perf_counter() - start)
+    for name, run in EXECUTORS.items():
+        if only not in name:
+            continue
+        start = time.perf_counter()
+        try:
+            scores = run(graph, images)
+        except TritError as error:
+            yield Verdict(name, "skipped", 0, note=str(error))
+        else:
+            yield _verdict(name, scores, expected, labels, time.perf_counter() - start)
+
+
+def run_reference(graph: Graph, images: Images) -> Array:
+    """Scores (N, C) in the numpy reference, in batches that fit memory."""
+    starts = range(0, len(images), REFERENCE_BATCH)
+    return np.concatenate([_flat(reference.run(graph, images[at : at + REFERENCE_BATCH])) for at in starts])
+
+
+def _verdict(name: str, scores: Array, expected: Array, labels: Array | None, seconds: float) -> Verdict:
+    scores = _flat(scores)
+    if scores.shape != expected.shape or scores.dtype != expected.dtype:
+        differing = len(expected)
+    else:
+        # Compared as bits, so that -0.0 differs from 0.0 and a NaN equals itself.
+        bits, expected_bits = (np.ascontiguousarray(values).view(np.uint8) for values in (scores, expected))
+        differing = int((bits != expected_bits).reshape(len(expected), -1).any(axis=1).sum())
+    accuracy = None if labels is None else float((scores.argmax(axis=1) == labels).mean())
+    status: Literal["equal", "differs"] = "differs" if differing else "equal"
+    return Verdict(name, status, len(expected), differing, accuracy, seconds)
+
+
+def _flat(scores: Array) -> Array:
+    return scores.reshape(len(scores), -1)
+
+
+def _onnxruntime(graph: Graph, images: Images) -> Array:
+    from trit.export.onnx_writer import to_onnx
+    from trit.export.onnxruntime_session import run_onnxruntime
+
+    return run_onnxruntime(to_onnx(graph).SerializeToString(), images)
+
+
+def _tvm(graph: Graph, images: Images) -> Array:
+    from trit.export.tvm_writer import build
+
+    return build(graph).run(images)
+
+
+def _c_runtime(variant: str) -> Callable[[Graph, Images], Array]:
+    def run(graph: Graph, images: Images) -> Array:
+        from trit.export.plan import to_plan
+        from trit.runtime import Session
+
+        return Session(to_plan(graph), variant=variant).run(images)
+
+    return run
+
+
+def _cortex_m4(graph: Graph, images: Images) -> Array:
+    from trit.targets.simulator import run_simulated
+
+    return run_simulated(graph, images)
+
+
+def _rram(graph: Graph, images: Images) -> Array:
+    from trit.targets.rram_executor import run_rram
+
+    return run_rram(graph, images)
+
+
+EXECUTORS: dict[str, Callable[[Graph, Images], Array]] = {
+    "onnxruntime (stock)": _onnxruntime,
+    "tvm": _tvm,
+    "c runtime, scalar": _c_runtime("scalar"),
+    "c runtime, avx2": _c_runtime("avx2"),
+    "cortex-m4 (simulated)": _cortex_m4,
+    "rram-2t2r-130nm (error-free)": _rram,
+}
