@@ -17,6 +17,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     target = Path(path)
     temporary = ""
     try:
+        if target.exists() and not target.is_file():
+            # A device such as /dev/stdout is written to, not replaced.
+            target.write_bytes(data)
+            return
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit verify: do all executors that are installed give the same bits?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from trit.console import stderr
+from trit.tables import Column, show
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")],
+    images: Annotated[int, typer.Option(min=1, help="How many images to run.")] = 64,
+    all_images: Annotated[bool, typer.Option("--all", help="Run the whole test set of the model's data.")] = False,
+    only: Annotated[str, typer.Option(help="Only executors whose name contains this.")] = "",
+    data: Annotated[Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Run one model in every executor and compare the scores bit for bit. Exit status 1 if any differs.
+
+    Example: trit verify fashion.onnx --images 256
+    """
+    from trit.files import read_model
+    from trit.inputs import inputs_for
+    from trit.targets.verify import EXECUTORS, verify as verdicts_of
+
+    graph = read_model(model)
+    inputs = inputs_for(graph, None if all_images else images, data)
+    rows = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=stderr, transient=True) as progress:
+        task = progress.add_task("numpy reference", total=None)
+        pending = [name for name in EXECUTORS if only in name]
+        for verdict in verdicts_of(graph, inputs.images, inputs.labels, only):
+            rows.append(asdict(verdict))
+            progress.update(task, description=pending.pop(0) if pending else "done")
+    differs = any(row["status"] == "differs" for row in rows)
+    title = f"{model.name} on {inputs.origin}"
+    show(title, _COLUMNS, rows, json, model=str(model), inputs=inputs.origin, equal=not differs)
+    raise typer.Exit(1 if differs else 0)
+
+
+_COLUMNS = [
+    Column("executor", "executor"),
+    Column("status", "scores"),
+    Column("differing", "images that differ"),
+    Column("accuracy", "accuracy", "{:.2%}"),
+    Column("seconds", "seconds", "{:.2f}"),
+    Column("note", "note"),
+]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images to run a network on: its data set's test images where they are at hand, else random ones."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trit.export.graph import Graph
+from trit.runtime.errors import TritError
+
+SHIPPED = {"fashion-mnist": "fashion-mnist-test-256.npz"}  # in zoo/: the data set's first 256 test images
+
+
+@dataclass(frozen=True)
+class Inputs:
+    images: npt.NDArray[np.uint8]  # (N, C, H, W)
+    labels: npt.NDArray[np.int64] | None
+    origin: str  # for the user: what these images are
+
+
+def inputs_for(graph: Graph, count: int | None, data: Path | None = None) -> Inputs:
+    """Up to `count` images (None: all there are) that fit the graph's input.
+
+    The test set named in the model's metadata is used if it is in `data`, $TRIT_DATA or the cache, or ships with
+    trit; it is not downloaded. Otherwise the images are random bytes from a fixed seed, without labels.
+    Raises TritError where the user named a folder that lacks the test set.
+    """
+    name = graph.metadata.get("data", "")
+    found = _test_set(name, data) or _shipped(name)
+    if found is None:
+        rng = np.random.default_rng(0)
+        shape = (64 if count is None else count, *graph.tensors[graph.input].shape)
+        return Inputs(rng.integers(0, 256, shape, dtype=np.uint8), None, f"{shape[0]} random images")
+    images, labels, origin = found
+    count = len(images) if count is None else min(count, len(images))
+    return Inputs(images[:count], labels[:count], f"{count} {origin}")
+
+
+def shipped_images(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The labelled test images of data set `name` that ship with trit."""
+    with np.load(io.BytesIO((files("trit") / "zoo" / SHIPPED[name]).read_bytes())) as archive:
+        return archive["images"], archive["labels"].astype(np.int64)
+
+
+_Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], str]
+
+
+def _test_set(name: str, data: Path | None) -> _Found | None:
+    if not name:
+        return None
+    try:
+        from trit.train.data import load_test
+    except ImportError:  # without trit[train] the shipped or random images have to do
+        return None
+    try:
+        images, labels = load_test(name, data, download=False)
+    except TritError:
+        if data is not None:
+            raise
+        return None
+    return images, labels, f"{name} test images"
+
+
+def _shipped(name: str) -> _Found | None:
+    if name not in SHIPPED:
+        return None
+    images, labels = shipped_images(name)
+    return images, labels, f"{name} test images that ship with trit"
