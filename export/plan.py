@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the plan: the integer graph as the flat file that the C runtime uses in place.
+
+docs/plan-format.md describes the file and runtime/src/format.h declares it; the constants here are the same.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trit.export.arena import Lifetime, place
+from trit.export.check import validate
+from trit.export.fuse import Step, fuse
+from trit.export.graph import (
+    INT32_MAX,
+    Add,
+    Conv,
+    Graph,
+    GraphError,
+    MaxPool,
+    Node,
+    Scores,
+    SumPool,
+    Tensor,
+    Threshold,
+    inputs_of,
+)
+from trit.export.plan_weights import conv_weights, is_depthwise
+from trit.runtime.bits import pack_bits, words
+
+VERSION = 1
+KINDS = ("uint8", "binary", "ternary", "int32", "float32")
+OPERATORS = ("Interleave", "Conv", "Threshold", "MaxPool", "SumPool", "Add", "Scores")
+HEADER_WORDS, TENSOR_WORDS, STEP_WORDS = 17, 7, 16
+CHECKSUM = slice(3, 7)  # words of the header
+MAX_STEPS, MAX_EXTENT, MAX_CHANNELS, MAX_BYTES = 4096, 65535, 1 << 24, 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class Interleave:
+    """The network's input from (C, H, W) to the (H, W, C) of all other tensors."""
+
+    name: str
+    input: str
+    output: str
+
+
+def to_plan(graph: Graph, lanes: int = 8) -> bytes:
+    """The plan's bytes; `lanes` output channels are interleaved (1 for microcontrollers, 8 for AVX2 hosts).
+
+    Raises GraphError where the graph is inconsistent, does not end in Scores, or is beyond the format's limits.
+    """
+    validate(graph)
+    if lanes not in (1, 2, 4, 8, 16, 32):
+        raise GraphError(f"lanes is {lanes}; it must be a power of two up to 32")
+    if graph.tensors[graph.output].kind != "float32":
+        raise GraphError(f"the output {graph.output!r} is {graph.tensors[graph.output].kind}; a plan ends in Scores")
+    return _Writer(graph, lanes).write()
+
+
+class _Writer:
+    """Collects the parts of one file: tables of fixed size first, then strings, then the steps' data."""
+
+    def __init__(self, graph: Graph, lanes: int) -> None:
+        self.graph = graph
+        self.lanes = lanes
+        self.steps: list[Step | Interleave] = list(fuse(graph))
+        self.tensors = dict(graph.tensors)
+        self.alias = {graph.input: graph.input}
+        channels, height, width = graph.tensors[graph.input].shape
+        if channels > 1 and height * width > 1:
+            self._interleave_input()
+        self.index = {name: i for i, name in enumerate([graph.input, *(step.output for step in self.steps)])}
+        self.strings = bytearray()
+        self.positions: dict[str, int] = {}
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def _interleave_input(self) -> None:
+        source = self.graph.tensors[self.graph.input]
+        name = f"{source.name} (H, W, C)"
+        self.alias[source.name] = name
+        self.tensors[name] = Tensor(name, source.kind, source.shape, source.zero_point)
+        self.steps.insert(0, Interleave("input", source.name, name))
+
+    def write(self) -> bytes:
+        self._check_limits()
+        count = len(self.steps)
+        steps_at = HEADER_WORDS * 4
+        tensors_at = steps_at + count * STEP_WORDS * 4
+        labels_at = tensors_at + (count + 1) * TENSOR_WORDS * 4
+        labels = [self._string(label) for label in self.graph.labels]
+        metadata = [self._string(text) for item in self.graph.metadata.items() for text in item]
+        names = [self._string(step.name if isinstance(step, Interleave) else step.node.name) for step in self.steps]
+        metadata_at = labels_at + len(labels) * 4
+        self.size = metadata_at + len(metadata) * 4
+        strings_at = self._append(bytes(self.strings))
+        steps = b"".join(self._step(step, name) for step, name in zip(self.steps, names, strict=True))
+        tensors, arena_size = self._tensor_table()
+        if self.size > MAX_BYTES or arena_size > MAX_BYTES:
+            raise GraphError(f"the plan takes {self.size} bytes and an arena of {arena_size}; the limit is {MAX_BYTES}")
+        self._align(4)
+        header = struct.pack(
+            f"<4s{HEADER_WORDS - 1}I",
+            b"TRIT",
+            VERSION,
+            self.size,
+            *(0, 0, 0, 0),
+            arena_size,
+            count,
+            steps_at,
+            tensors_at,
+            strings_at,
+            len(self.strings),
+            len(labels),
+            labels_at,
+            len(metadata) // 2,
+            metadata_at,
+        )
+        tables = struct.pack(f"<{len(labels) + len(metadata)}I", *labels, *metadata)
+        return seal(b"".join([header, steps, tensors, tables, *self.parts]))
+
+    def _check_limits(self) -> None:
+        if len(self.steps) > MAX_STEPS:
+            raise GraphError(f"{len(self.steps)} steps; a plan holds {MAX_STEPS}")
+        for tensor in self.tensors.values():
+            channels, height, width = tensor.shape
+            if channels > MAX_CHANNELS or max(height, width) > MAX_EXTENT or tensor_bytes(tensor) > MAX_BYTES:
+                raise GraphError(f"tensor {tensor.name!r}: shape {tensor.shape} is larger than a plan can hold")
+
+    def _string(self, text: str) -> int:
+        if "\0" in text:
+            raise GraphError(f"{text[:40]!r} contains a NUL character")
+        if text not in self.positions:
+            self.positions[text] = len(self.strings)
+            self.strings += text.encode() + b"\0"
+        return self.positions[text]
+
+    def _align(self, alignment: int) -> None:
+        padding = -self.size % alignment
+        self.parts.append(bytes(padding))
+        self.size += padding
+
+    def _append(self, data: bytes) -> int:
+        """Place of `data` in the file, aligned to a block of lanes."""
+        self._align(4 * self.lanes)
+        at = self.size
+        self.parts.append(data)
+        self.size += len(data)
+        return at
+
+    def _tensor_table(self) -> tuple[bytes, int]:
+        order = list(self.index)
+        lifetimes = []
+        for position, name in enumerate(order[1:-1]):
+            last = max(i for i, step in enumerate(self.steps) if name in self._inputs(step))
+            lifetimes.append(Lifetime(tensor_bytes(self.tensors[name]), position, last))
+        offsets, arena_size = place(lifetimes, 4 * self.lanes)
+        bounds = self._bounds()
+        rows = []
+        for name, offset in zip(order, [0, *offsets, 0], strict=True):
+            tensor = self.tensors[name]
+            rows.append(
+                struct.pack(
+                    f"<{TENSOR_WORDS}I",
+                    KINDS.index(tensor.kind),
+                    *tensor.shape,
+                    tensor.zero_point,
+                    bounds[name],
+                    offset,
+                )
+            )
+        return b"".join(rows), arena_size
+
+    def _inputs(self, step: Step | Interleave) -> tuple[str, ...]:
+        if isinstance(step, Interleave):
+            return (step.input,)
+        return tuple(self.alias.get(name, name) for name in inputs_of(step.node))
+
+    def _bounds(self) -> dict[str, int]:
+        """Largest magnitude of every tensor, as the C runtime recomputes it when it opens the plan."""
+        bounds = {name: max(map(abs, self.tensors[name].value_range)) for name in (self.graph.input,)}
+        for step in self.steps:
+            inputs = [bounds[name] for name in self._inputs(step)]
+            bound = inputs[0] if isinstance(step, Interleave) else _bound(step.node, inputs)
+            if bound > INT32_MAX:
+                raise GraphError(f"{step.output!r}: values up to {bound} are possible, more than 32 bits hold")
+            bounds[step.output] = 1 if isinstance(step, Step) and step.threshold else bound
+        return bounds
+
+    def _step(self, step: Step | Interleave, name: int) -> bytes:
+        operator = type(step.node if isinstance(step, Step) else step).__name__
+        inputs = [self.index[tensor] for tensor in self._inputs(step)]
+        kernel, stride, dilation, padding = (0, 0), (0, 0), (0, 0), (0, 0, 0, 0)
+        groups, lanes, weight_kind, weights, counts, parameters = 0, 0, 0, 0, 0, 0
+        node = step.node if isinstance(step, Step) else None
+        match node:
+            case Conv():
+                kernel, stride, dilation, padding = node.weights.shape[2:], node.stride, node.dilation, node.padding
+                groups, weight_kind = node.groups, KINDS.index(node.weight_kind)
+                lanes = self.lanes if groups == 1 else 1
+                source = self.tensors[node.input].kind
+                weights = self._append(conv_weights(node, source, lanes).tobytes())
+                if node.weight_kind == "ternary" and not is_depthwise(node):
+                    counts = self._append(np.count_nonzero(node.weights, axis=(1, 2, 3)).astype("<u4").tobytes())
+                if isinstance(step, Step) and step.threshold:
+                    parameters = self._append(self._thresholds(step.threshold))
+            case Threshold():
+                parameters = self._append(self._thresholds(node))
+            case MaxPool() | SumPool():
+                kernel, stride, dilation, padding = node.kernel, node.stride, (1, 1), node.padding
+                if isinstance(node, MaxPool) and node.minimum is not None:
+                    parameters = self._append(pack_bits(node.minimum).tobytes())
+            case Scores():
+                parameters = self._append(np.concatenate([node.scale, node.bias]).astype("<f4").tobytes())
+        geometry = (*kernel, *stride, *dilation, *padding)
+        if max(geometry) > MAX_EXTENT:
+            raise GraphError(f"{step.output!r}: kernel, stride, dilation or padding above {MAX_EXTENT}")
+        return struct.pack(
+            "<4I10H7I",
+            OPERATORS.index(operator),
+            name,
+            inputs[0],
+            inputs[1] if isinstance(node, Add) else 0,
+            *geometry,
+            groups,
+            lanes,
+            weight_kind,
+            weights,
+            counts,
+            parameters,
+            0,
+        )
+
+    def _thresholds(self, node: Threshold) -> bytes:
+        values = [node.lo] if self.tensors[node.output].kind == "binary" else [node.lo, node.hi]
+        return b"".join([*(v.astype("<i4").tobytes() for v in values), pack_bits(node.negative).tobytes()])
+
+
+def _bound(node: Node, inputs: Sequence[int]) -> int:
+    match node:
+        case Conv():
+            return int(np.prod(node.weights.shape[1:])) * inputs[0]
+        case SumPool():
+            return node.kernel[0] * node.kernel[1] * inputs[0]
+        case Add():
+            return sum(inputs)
+        case MaxPool():
+            return inputs[0]
+        case Threshold():
+            return 1
+        case Scores():
+            return 0  # float32 has none
+
+
+def tensor_bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor in the arena."""
+    channels, height, width = tensor.shape
+    pixel = {"binary": 4 * words(channels), "ternary": 8 * words(channels), "uint8": channels}
+    return height * width * pixel.get(tensor.kind, 4 * channels)
+
+
+def seal(plan: bytes) -> bytes:
+    """The plan with its checksum: s1 = Σ w, s2 = Σ s1 over the 32-bit words but the checksum's own, modulo 2^64."""
+    values = np.frombuffer(plan, "<u4").copy()
+    rest = np.delete(values, np.r_[CHECKSUM]).astype(np.uint64)
+    sums = np.cumsum(rest)
+    values[CHECKSUM] = np.array([sums[-1], sums.sum(dtype=np.uint64)], "<u8").view("<u4")
+    return values.tobytes()

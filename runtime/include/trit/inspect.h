@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a plan says about itself: names, labels, shapes, work. Indices past the end give null or zero. */
+#ifndef TRIT_INSPECT_H
+#define TRIT_INSPECT_H
+
+#include "trit/trit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct trit_step_info {
+    const char *name;       /* the layer's name, UTF-8 */
+    const char *operator_name;
+    const char *input_kind, *output_kind, *weight_kind; /* weight_kind is "" without weights */
+    uint32_t input_shape[3], output_shape[3];           /* channels, height, width */
+    uint32_t kernel[2];                                 /* height, width; 0 without a window */
+    uint32_t fused_threshold;                           /* 1 where a Conv takes its Threshold along */
+    uint64_t macs;                                      /* multiply-accumulates, padding included */
+    uint64_t parameter_bytes;                           /* weights and thresholds in the file */
+} trit_step_info;
+
+trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_info *info);
+
+void trit_input_shape(const trit_plan *plan, uint32_t shape[3]);
+void trit_output_shape(const trit_plan *plan, uint32_t shape[3]);
+
+uint32_t trit_label_count(const trit_plan *plan); /* 0 or the number of output channels */
+const char *trit_label(const trit_plan *plan, uint32_t index);
+
+uint32_t trit_metadata_count(const trit_plan *plan);
+const char *trit_metadata_key(const trit_plan *plan, uint32_t index);
+const char *trit_metadata_value(const trit_plan *plan, uint32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C library, loaded with ctypes from beside this file."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+from trit.runtime.errors import TritError
+
+VARIANTS = ("scalar", "avx2")  # in the order of TRIT_VARIANTS in include/trit/trit.h
+_PATH = Path(__file__).parent / "libtritrt.so"
+_P, _U32, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
+
+
+class StepInfo(ctypes.Structure):
+    """trit_step_info of include/trit/inspect.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("operator_name", ctypes.c_char_p),
+        ("input_kind", ctypes.c_char_p),
+        ("output_kind", ctypes.c_char_p),
+        ("weight_kind", ctypes.c_char_p),
+        ("input_shape", ctypes.c_uint32 * 3),
+        ("output_shape", ctypes.c_uint32 * 3),
+        ("kernel", ctypes.c_uint32 * 2),
+        ("fused_threshold", ctypes.c_uint32),
+        ("macs", ctypes.c_uint64),
+        ("parameter_bytes", ctypes.c_uint64),
+    )
+
+
+_FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
+    "trit_open": (ctypes.c_int, (_P, _P, _SIZE)),
+    "trit_arena_size": (_SIZE, (_P,)),
+    "trit_step_count": (_U32, (_P,)),
+    "trit_set_variant": (ctypes.c_int, (_P, ctypes.c_int)),
+    "trit_variant_name": (ctypes.c_char_p, (_P,)),
+    "trit_status_text": (ctypes.c_char_p, (ctypes.c_int,)),
+    "trit_step_describe": (ctypes.c_int, (_P, _U32, ctypes.POINTER(StepInfo))),
+    "trit_input_shape": (None, (_P, ctypes.POINTER(_U32))),
+    "trit_output_shape": (None, (_P, ctypes.POINTER(_U32))),
+    "trit_label_count": (_U32, (_P,)),
+    "trit_label": (ctypes.c_char_p, (_P, _U32)),
+    "trit_metadata_count": (_U32, (_P,)),
+    "trit_metadata_key": (ctypes.c_char_p, (_P, _U32)),
+    "trit_metadata_value": (ctypes.c_char_p, (_P, _U32)),
+    "trit_host_plan_size": (_SIZE, ()),
+    "trit_host_run_batch": (ctypes.c_int, (_P, _P, _SIZE, _P, _P, _SIZE)),
+    "trit_host_profile": (ctypes.c_int, (_P, _P, _SIZE, _P, _P, _SIZE, _P)),
+    "trit_host_pack": (None, (_P, _U32, _P, _P)),
+    "trit_host_dot": (ctypes.c_int32, (_P, _P, _P, _P, _U32)),
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The library with its functions declared. Raises TritError if it is missing or cannot be loaded."""
+    if not _PATH.exists():
+        raise TritError(f"the C library {_PATH.name} is missing from {_PATH.parent}: install trit with pip install .")
+    try:
+        loaded = ctypes.CDLL(str(_PATH))
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(loaded, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        raise TritError(f"cannot load {_PATH}: {error}; reinstall trit with pip install .") from error
+    return loaded
+
+
+def status_text(status: int) -> str:
+    return str(library().trit_status_text(status).decode())

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running a plan from Python: numpy arrays in, scores out, time per step."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from trit.runtime.errors import TritError
+from trit.runtime.images import as_images
+from trit.runtime.library import VARIANTS, StepInfo, library, status_text
+
+Shape = tuple[int, int, int]
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a plan: what it computes and how much work that is."""
+
+    index: int
+    name: str
+    operator: str  # e.g. Conv+Threshold
+    input_kind: str
+    output_kind: str
+    weight_kind: str  # "" without weights
+    input_shape: Shape
+    output_shape: Shape
+    kernel: tuple[int, int]  # (0, 0) without a window
+    macs: int  # multiply-accumulates of one image, padding included
+    parameter_bytes: int  # weights and thresholds in the file
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """A step with the median of its measured times for one image, in seconds."""
+
+    step: Step
+    seconds: float
+
+    @property
+    def macs_per_second(self) -> float:
+        return self.step.macs / self.seconds if self.seconds else 0.0
+
+
+class Session:
+    """An open plan. Safe to use from several threads; runs release the GIL.
+
+    `plan` is a path (the file is mapped and used in place) or the plan's bytes; `variant` forces a kernel variant
+    (one of trit.runtime.library.VARIANTS), None takes the fastest that the machine has. Raises TritError if the
+    file cannot be read, is no intact plan, or the variant is missing here.
+    """
+
+    def __init__(self, plan: str | os.PathLike[str] | bytes, variant: str | None = None) -> None:
+        self._library = library()
+        self._where = "plan" if isinstance(plan, bytes) else str(Path(plan))
+        # ctypes wants writable memory or a copy; numpy gives the address of either.
+        self._data = np.frombuffer(plan if isinstance(plan, bytes) else _map(Path(plan)), np.uint8)
+        self._handle = (ctypes.c_uint64 * -(-self._library.trit_host_plan_size() // 8))()
+        self._check(self._library.trit_open(self._handle, self._data.ctypes.data, self._data.size))
+        if variant is not None:
+            self._set_variant(variant)
+        self.input_shape = self._shape("trit_input_shape")
+        self.output_shape = self._shape("trit_output_shape")
+        self.labels = [self._text("trit_label", i) for i in range(self._library.trit_label_count(self._handle))]
+        self.metadata = {
+            self._text("trit_metadata_key", i): self._text("trit_metadata_value", i)
+            for i in range(self._library.trit_metadata_count(self._handle))
+        }
+        self.steps = [self._step(i) for i in range(self._library.trit_step_count(self._handle))]
+        self.arena_size = int(self._library.trit_arena_size(self._handle))  # bytes of working memory
+
+    @property
+    def variant(self) -> str:
+        """Name of the kernel variant in use."""
+        return str(self._library.trit_variant_name(self._handle).decode())
+
+    def run(self, x: npt.ArrayLike) -> Float32Array:
+        """Scores of one image or of a batch.
+
+        x: integers 0..255, (C, H, W) or (N, C, H, W), also (H, W) or (N, H, W) where C is 1, also (C,) or (N, C)
+        where H and W are 1. Returns float32 (N, C), (N, C, H, W) where the output has more than one pixel; a single
+        image gives N = 1. Raises TritError where x does not fit.
+        """
+        images = as_images(x, self.input_shape)
+        scores = np.empty((len(images), *self.output_shape), np.float32)
+        arena = self._arena()
+        status = self._library.trit_host_run_batch(
+            self._handle, arena.ctypes.data, arena.nbytes, images.ctypes.data, scores.ctypes.data, len(images)
+        )
+        self._check(status)
+        return scores.reshape(len(images), -1) if self.output_shape[1:] == (1, 1) else scores
+
+    def profile(self, x: npt.ArrayLike | None = None, repeats: int = 20) -> list[StepTime]:
+        """Median time of every step over `repeats` runs of one image: the first of x, or a blank one.
+
+        One more run before them, which is not counted, warms the caches. Wall-clock time, one thread.
+        """
+        if repeats < 1:
+            raise TritError(f"repeats is {repeats}; it must be at least 1")
+        images = as_images(np.zeros(self.input_shape, np.uint8) if x is None else x, self.input_shape)
+        if len(images) == 0:
+            raise TritError("cannot profile an empty batch")
+        arena, scores = self._arena(), np.empty(self.output_shape, np.float32)
+        seconds = np.zeros((repeats + 1, len(self.steps)))
+        status = self._library.trit_host_profile(
+            self._handle,
+            arena.ctypes.data,
+            arena.nbytes,
+            images.ctypes.data,
+            scores.ctypes.data,
+            len(seconds),
+            seconds.ctypes.data,
+        )
+        self._check(status)
+        medians = np.median(seconds[1:], axis=0)
+        return [StepTime(step, float(time)) for step, time in zip(self.steps, medians, strict=True)]
+
+    def _arena(self) -> npt.NDArray[np.uint64]:
+        return np.empty(self.arena_size // 8 + 1, np.uint64)
+
+    def _set_variant(self, variant: str) -> None:
+        if variant not in VARIANTS:
+            raise TritError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
+        if self._library.trit_set_variant(self._handle, VARIANTS.index(variant)):
+            raise TritError(f"this machine or build lacks the variant {variant!r}")
+
+    def _check(self, status: int) -> None:
+        if status:
+            raise TritError(f"{self._where}: {status_text(status)}")
+
+    def _shape(self, function: str) -> Shape:
+        shape = (ctypes.c_uint32 * 3)()
+        getattr(self._library, function)(self._handle, shape)
+        return shape[0], shape[1], shape[2]
+
+    def _text(self, function: str, index: int) -> str:
+        return self._decode(getattr(self._library, function)(self._handle, index))
+
+    def _decode(self, text: bytes) -> str:
+        try:
+            return text.decode()
+        except UnicodeDecodeError:
+            raise TritError(f"{self._where}: a name or label of the plan is not UTF-8") from None
+
+    def _step(self, index: int) -> Step:
+        info = StepInfo()
+        self._check(self._library.trit_step_describe(self._handle, index, ctypes.byref(info)))
+        operator = info.operator_name.decode() + ("+Threshold" if info.fused_threshold else "")
+        return Step(
+            index,
+            self._decode(info.name),
+            operator,
+            info.input_kind.decode(),
+            info.output_kind.decode(),
+            info.weight_kind.decode(),
+            tuple(info.input_shape),
+            tuple(info.output_shape),
+            tuple(info.kernel),
+            info.macs,
+            info.parameter_bytes,
+        )
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    try:
+        with path.open("rb") as stream:
+            # An empty file cannot be mapped.
+            if os.fstat(stream.fileno()).st_size == 0:
+                return b"\0"
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise TritError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the convolution kernels share: the layouts of weights, the walk over windows, the output stage.
+ *
+ * A kernel computes the accumulators of one output pixel for the up to 32 channels of one output word, and hands
+ * them to trit_conv_store, which writes int32 or compares with thresholds and writes bits.
+ */
+#ifndef TRIT_CONV_H
+#define TRIT_CONV_H
+
+#include "values.h"
+
+/* One channel in, one channel out, in order: weights are packed along channels, as activations are. */
+static inline int trit_conv_is_depthwise(const trit_call *c) {
+    return c->step->groups > 1 && c->step->groups == c->in->channels && c->step->groups == c->out->channels;
+}
+
+static inline uint32_t trit_conv_group_channels(const trit_call *c) {
+    return c->in->channels / c->step->groups;
+}
+
+static inline uint64_t trit_conv_fan_in(const trit_call *c) {
+    return (uint64_t)c->step->kernel[0] * c->step->kernel[1] * trit_conv_group_channels(c);
+}
+
+/* Words of one plane of one output channel: all taps in one string for uint8, else each tap by itself. */
+static inline uint32_t trit_conv_row_words(const trit_call *c) {
+    if (c->in->kind == TRIT_KIND_UINT8) return trit_words((uint32_t)trit_conv_fan_in(c));
+    return (uint32_t)c->step->kernel[0] * c->step->kernel[1] * trit_words(trit_conv_group_channels(c));
+}
+
+static inline uint64_t trit_conv_weight_bytes(const trit_call *c) {
+    const trit_step *s = c->step;
+    uint64_t planes = trit_planes(s->weight_kind), rows;
+    if (trit_conv_is_depthwise(c))
+        return (uint64_t)s->kernel[0] * s->kernel[1] * planes * trit_words(c->in->channels) * 4;
+    rows = ((uint64_t)c->out->channels + s->lanes - 1) / s->lanes * s->lanes;
+    return rows * planes * trit_conv_row_words(c) * 4;
+}
+
+/* The weights of an output channel: word i of the row is at [i * lanes]. */
+static inline const uint32_t *trit_conv_row(const trit_call *c, uint32_t channel) {
+    uint32_t lanes = c->step->lanes;
+    size_t row = (size_t)trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
+    return (const uint32_t *)trit_at(c, c->step->weights) + row * (channel / lanes * lanes) + channel % lanes;
+}
+
+static inline uint64_t trit_threshold_bytes(const trit_tensor *t) {
+    return ((uint64_t)trit_planes(t->kind) * t->channels + trit_words(t->channels)) * 4;
+}
+
+/* Thresholds of tensor `out` at `offset`: in the file, ordered, without stray bits. */
+trit_status trit_check_thresholds(const trit_call *c);
+
+/* Taps first ... end - 1 of a window along one axis lie inside; `start` is where tap 0 lies. */
+typedef struct trit_span {
+    int32_t start;
+    uint32_t first, end;
+} trit_span;
+
+static inline trit_span trit_window_span(uint32_t position, uint32_t stride, uint32_t padding, uint32_t kernel,
+                                         uint32_t dilation, uint32_t size) {
+    trit_span span;
+    uint32_t end;
+    span.start = (int32_t)(position * stride) - (int32_t)padding;
+    span.first = span.start < 0 ? ((uint32_t)-span.start + dilation - 1) / dilation : 0;
+    end = span.start < (int32_t)size ? ((uint32_t)((int32_t)size - span.start) + dilation - 1) / dilation : 0;
+    span.end = end < kernel ? end : kernel;
+    if (span.first > span.end) span.first = span.end;
+    return span;
+}
+
+static inline trit_span trit_rows(const trit_call *c, uint32_t y) {
+    const trit_step *s = c->step;
+    return trit_window_span(y, s->stride[0], s->padding[0], s->kernel[0], s->dilation[0], c->in->height);
+}
+
+static inline trit_span trit_columns(const trit_call *c, uint32_t x) {
+    const trit_step *s = c->step;
+    return trit_window_span(x, s->stride[1], s->padding[1], s->kernel[1], s->dilation[1], c->in->width);
+}
+
+/* Input pixel under tap (ky, kx). */
+static inline size_t trit_tap_pixel(const trit_call *c, trit_span rows, trit_span columns, uint32_t ky, uint32_t kx) {
+    uint32_t y = (uint32_t)rows.start + ky * c->step->dilation[0];
+    uint32_t x = (uint32_t)columns.start + kx * c->step->dilation[1];
+    return (size_t)y * c->in->width + x;
+}
+
+static inline void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
+                                   const int32_t acc[TRIT_WORD_BITS]) {
+    if (c->out->kind == TRIT_KIND_INT32)
+        trit_store(c->out, c->z, pixel, word, acc);
+    else
+        trit_store_thresholded(c->out, c->z, pixel, word, (const int32_t *)trit_at(c, c->step->parameters), acc);
+}
+
+#endif

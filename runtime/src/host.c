@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the Python package calls beside the public functions; no part of the device library. */
+#if !defined(_WIN32) && !defined(__APPLE__)
+#define _POSIX_C_SOURCE 199309L
+#endif
+#include <time.h>
+
+#include "trit/bits.h"
+#include "trit/inspect.h"
+
+size_t trit_host_plan_size(void);
+trit_status trit_host_run_batch(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *inputs,
+                                float *outputs, size_t count);
+trit_status trit_host_profile(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *input,
+                              float *output, size_t repeats, double *seconds);
+void trit_host_pack(const int8_t *values, uint32_t count, uint32_t *nonzero, uint32_t *sign);
+int32_t trit_host_dot(const uint32_t *nonzero_a, const uint32_t *sign_a, const uint32_t *nonzero_b,
+                      const uint32_t *sign_b, uint32_t count);
+
+size_t trit_host_plan_size(void) {
+    return sizeof(trit_plan);
+}
+
+trit_status trit_host_run_batch(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *inputs,
+                                float *outputs, size_t count) {
+    trit_status status = TRIT_OK;
+    size_t i;
+    for (i = 0; i < count && status == TRIT_OK; i++)
+        status = trit_run(plan, arena, arena_size, inputs + i * trit_input_size(plan),
+                          outputs + i * trit_output_size(plan));
+    return status;
+}
+
+typedef struct timer {
+    double *seconds; /* of this run's steps */
+    struct timespec last;
+} timer;
+
+static void take_time(void *user, uint32_t step) {
+    timer *t = (timer *)user;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (step > 0)
+        t->seconds[step - 1] =
+            (double)(now.tv_sec - t->last.tv_sec) + 1e-9 * (double)(now.tv_nsec - t->last.tv_nsec);
+    clock_gettime(CLOCK_MONOTONIC, &t->last);
+}
+
+/* seconds[repeat][step] */
+trit_status trit_host_profile(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *input,
+                              float *output, size_t repeats, double *seconds) {
+    trit_status status = TRIT_OK;
+    timer t = {seconds, {0, 0}};
+    size_t i;
+    for (i = 0; i < repeats && status == TRIT_OK; i++, t.seconds += trit_step_count(plan))
+        status = trit_run_hooked(plan, arena, arena_size, input, output, take_time, &t);
+    return status;
+}
+
+void trit_host_pack(const int8_t *values, uint32_t count, uint32_t *nonzero, uint32_t *sign) {
+    trit_pack(values, count, nonzero, sign);
+}
+
+int32_t trit_host_dot(const uint32_t *nonzero_a, const uint32_t *sign_a, const uint32_t *nonzero_b,
+                      const uint32_t *sign_b, uint32_t count) {
+    return trit_dot(nonzero_a, sign_a, nonzero_b, sign_b, count);
+}

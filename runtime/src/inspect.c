@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names, labels, shapes and work of a plan. */
+#include "trit/inspect.h"
+
+#include "conv.h"
+#include "plan.h"
+
+static const char *kind_text(uint32_t kind) {
+    static const char *const names[] = {
+#define X(name, text) text,
+        TRIT_KINDS(X)
+#undef X
+    };
+    return names[kind];
+}
+
+static const char *operator_text(uint32_t op) {
+    static const char *const names[] = {
+#define X(name, function, text) text,
+        TRIT_OPERATORS(X)
+#undef X
+    };
+    return names[op];
+}
+
+static void copy_shape(const trit_tensor *t, uint32_t shape[3]) {
+    shape[0] = t->channels;
+    shape[1] = t->height;
+    shape[2] = t->width;
+}
+
+static uint64_t threshold_bytes(const trit_call *c) {
+    return trit_is_bits(c->out->kind) ? trit_threshold_bytes(c->out) : 0;
+}
+
+trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_info *info) {
+    trit_call c;
+    if (!plan || !info) return TRIT_NULL_POINTER;
+    if (step >= trit_step_count(plan)) return TRIT_BAD_STEP;
+    c = trit_resolve(plan, step);
+    info->name = trit_string(plan, c.step->name);
+    info->operator_name = operator_text(c.step->op);
+    info->input_kind = kind_text(c.in->kind);
+    info->output_kind = kind_text(c.out->kind);
+    info->weight_kind = "";
+    copy_shape(c.in, info->input_shape);
+    copy_shape(c.out, info->output_shape);
+    info->kernel[0] = c.step->kernel[0];
+    info->kernel[1] = c.step->kernel[1];
+    info->fused_threshold = 0;
+    info->macs = info->parameter_bytes = 0;
+    if (c.step->op == TRIT_OP_CONV) {
+        info->weight_kind = kind_text(c.step->weight_kind);
+        info->fused_threshold = c.step->parameters != 0;
+        info->macs = (uint64_t)c.out->height * c.out->width * c.out->channels * trit_conv_fan_in(&c);
+        info->parameter_bytes = trit_conv_weight_bytes(&c) + threshold_bytes(&c);
+        if (c.step->counts) info->parameter_bytes += (uint64_t)c.out->channels * 4;
+    } else if (c.step->op == TRIT_OP_THRESHOLD) {
+        info->parameter_bytes = threshold_bytes(&c);
+    } else if (c.step->op == TRIT_OP_MAX_POOL && c.step->parameters) {
+        info->parameter_bytes = (uint64_t)trit_words(c.out->channels) * 4;
+    } else if (c.step->op == TRIT_OP_SCORES) {
+        info->parameter_bytes = (uint64_t)c.out->channels * 8;
+    }
+    return TRIT_OK;
+}
+
+void trit_input_shape(const trit_plan *plan, uint32_t shape[3]) {
+    copy_shape(trit_tensors(plan), shape);
+}
+
+void trit_output_shape(const trit_plan *plan, uint32_t shape[3]) {
+    copy_shape(trit_tensors(plan) + trit_step_count(plan), shape);
+}
+
+static const char *table_string(const trit_plan *plan, uint32_t table, uint32_t count, uint32_t index) {
+    if (index >= count) return NULL;
+    return trit_string(plan, ((const uint32_t *)trit_in_plan(plan, table))[index]);
+}
+
+uint32_t trit_label_count(const trit_plan *plan) {
+    return trit_head(plan)->label_count;
+}
+
+const char *trit_label(const trit_plan *plan, uint32_t index) {
+    return table_string(plan, trit_head(plan)->labels, trit_label_count(plan), index);
+}
+
+uint32_t trit_metadata_count(const trit_plan *plan) {
+    return trit_head(plan)->metadata_count;
+}
+
+const char *trit_metadata_key(const trit_plan *plan, uint32_t index) {
+    if (index >= trit_metadata_count(plan)) return NULL;
+    return table_string(plan, trit_head(plan)->metadata, 2 * trit_metadata_count(plan), 2 * index);
+}
+
+const char *trit_metadata_value(const trit_plan *plan, uint32_t index) {
+    if (index >= trit_metadata_count(plan)) return NULL;
+    return table_string(plan, trit_head(plan)->metadata, 2 * trit_metadata_count(plan), 2 * index + 1);
+}

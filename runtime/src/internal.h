@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the operators share: one step with its tensors, and the helpers that check it. */
+#ifndef TRIT_INTERNAL_H
+#define TRIT_INTERNAL_H
+
+#include "format.h"
+#include "trit/bits.h"
+#include "trit/trit.h"
+
+/* One step, resolved. x, y, z are null while checking. */
+typedef struct trit_call {
+    const uint8_t *file;
+    uint32_t file_size;
+    trit_variant variant;
+    const trit_step *step;
+    const trit_tensor *in, *other, *out;
+    const void *x, *y;
+    void *z;
+} trit_call;
+
+#define X(name, function, text)                              \
+    trit_status trit_##function##_check(const trit_call *c); \
+    void trit_##function##_run(const trit_call *c);
+TRIT_OPERATORS(X)
+#undef X
+
+static inline int trit_is_bits(uint32_t kind) {
+    return kind == TRIT_KIND_BINARY || kind == TRIT_KIND_TERNARY;
+}
+
+static inline uint32_t trit_planes(uint32_t kind) {
+    return kind == TRIT_KIND_TERNARY ? 2 : 1;
+}
+
+/* Bytes of one pixel. */
+static inline uint64_t trit_pixel_bytes(const trit_tensor *t) {
+    if (trit_is_bits(t->kind)) return (uint64_t)trit_planes(t->kind) * trit_words(t->channels) * 4;
+    return (uint64_t)t->channels * (t->kind == TRIT_KIND_UINT8 ? 1 : 4);
+}
+
+/* Below 2^64 for every tensor within the limits of format.h. */
+static inline uint64_t trit_tensor_bytes(const trit_tensor *t) {
+    return trit_pixel_bytes(t) * t->height * t->width;
+}
+
+static inline const void *trit_at(const trit_call *c, uint32_t offset) {
+    return c->file + offset;
+}
+
+/* Is [offset, offset + bytes) an aligned part of the file behind its header? */
+int trit_in_file(uint32_t file_size, uint32_t offset, uint64_t bytes);
+
+/* Output size of a sliding window, 0 where it does not fit. */
+uint32_t trit_window(uint32_t size, uint32_t before, uint32_t after, uint32_t kernel, uint32_t stride,
+                     uint32_t dilation);
+
+/* Does the step's window turn the input's height and width into the output's? */
+int trit_window_fits(const trit_call *c);
+
+/* Same channels, height and width? */
+int trit_same_shape(const trit_tensor *a, const trit_tensor *b);
+
+/* Are `values` values' bits at `words` free of stray bits behind the last? */
+int trit_padding_is_zero(const uint32_t *words, uint32_t values);
+
+trit_status trit_check_bound(const trit_call *c, uint64_t bound);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a plan: all checks happen here, once, so that running it cannot leave the arena or the file. */
+#include "plan.h"
+
+static int little_endian(void) {
+    const uint16_t probe = 1;
+    return *(const uint8_t *)&probe == 1;
+}
+
+/* Two 64-bit sums cannot wrap in a file of this size: any one or two changed words, and any swap, show. */
+static int checksum_matches(const uint32_t *words, uint32_t size) {
+    const trit_header *h = (const trit_header *)words;
+    const uint32_t first = 3, last = first + 4;
+    uint64_t sum = 0, sums = 0;
+    uint32_t i;
+    for (i = 0; i < first; i++) sums += sum += words[i];
+    for (i = last; i < size / 4; i++) sums += sum += words[i];
+    return sum == (h->checksum[0] | (uint64_t)h->checksum[1] << 32) &&
+           sums == (h->checksum[2] | (uint64_t)h->checksum[3] << 32);
+}
+
+static trit_status check_header(const void *data, size_t size) {
+    const trit_header *h = (const trit_header *)data;
+    if ((uintptr_t)data % 4 != 0) return TRIT_MISALIGNED;
+    if (!little_endian()) return TRIT_BIG_ENDIAN;
+    if (size < sizeof(*h)) return size >= 4 && h->magic == TRIT_MAGIC ? TRIT_WRONG_SIZE : TRIT_NOT_A_PLAN;
+    if (h->magic != TRIT_MAGIC) return TRIT_NOT_A_PLAN;
+    if (h->version != TRIT_FORMAT_VERSION) return TRIT_WRONG_VERSION;
+    if (h->size != size || size % 4 != 0 || size > TRIT_MAX_BYTES) return TRIT_WRONG_SIZE;
+    return checksum_matches((const uint32_t *)data, h->size) ? TRIT_OK : TRIT_WRONG_CHECKSUM;
+}
+
+static int is_string(const trit_plan *plan, uint32_t position) {
+    return position < trit_head(plan)->strings_size; /* the last of them ends in NUL */
+}
+
+static int are_strings(const trit_plan *plan, uint32_t table, uint32_t count) {
+    const uint32_t *positions = (const uint32_t *)trit_in_plan(plan, table);
+    uint32_t i;
+    for (i = 0; i < count; i++)
+        if (!is_string(plan, positions[i])) return 0;
+    return 1;
+}
+
+static trit_status check_tables(const trit_plan *plan) {
+    const trit_header *h = trit_head(plan);
+    if (h->step_count == 0 || h->step_count > TRIT_MAX_STEPS || h->arena_size > TRIT_MAX_BYTES) return TRIT_BAD_TABLE;
+    if (!trit_in_file(h->size, h->steps, (uint64_t)h->step_count * sizeof(trit_step)) ||
+        !trit_in_file(h->size, h->tensors, ((uint64_t)h->step_count + 1) * sizeof(trit_tensor)) ||
+        !trit_in_file(h->size, h->strings, h->strings_size) ||
+        !trit_in_file(h->size, h->labels, (uint64_t)h->label_count * 4) ||
+        !trit_in_file(h->size, h->metadata, (uint64_t)h->metadata_count * 8))
+        return TRIT_BAD_TABLE;
+    if (h->metadata_count > h->size / 8) return TRIT_BAD_TABLE;
+    if (h->strings_size == 0 || trit_in_plan(plan, h->strings)[h->strings_size - 1] != 0) return TRIT_BAD_TABLE;
+    if (!are_strings(plan, h->labels, h->label_count) || !are_strings(plan, h->metadata, 2 * h->metadata_count))
+        return TRIT_BAD_TABLE;
+    return TRIT_OK;
+}
+
+static trit_status check_tensor(const trit_plan *plan, uint32_t index) {
+    const trit_header *h = trit_head(plan);
+    const trit_tensor *t = trit_tensors(plan) + index;
+    int external = index == 0 || index == h->step_count;
+    if (t->kind >= TRIT_KIND_COUNT || t->zero_point > (t->kind == TRIT_KIND_UINT8 ? 255u : 0u)) return TRIT_BAD_TENSOR;
+    if (t->channels == 0 || t->height == 0 || t->width == 0) return TRIT_BAD_TENSOR;
+    if (t->channels > TRIT_MAX_CHANNELS || t->height > TRIT_MAX_EXTENT || t->width > TRIT_MAX_EXTENT)
+        return TRIT_BAD_TENSOR;
+    if (trit_tensor_bytes(t) > TRIT_MAX_BYTES) return TRIT_BAD_TENSOR;
+    /* Scores, which only the last step gives, are the caller's. */
+    if ((t->kind == TRIT_KIND_FLOAT32) != (index == h->step_count)) return TRIT_BAD_TENSOR;
+    if (external) return t->offset == 0 ? TRIT_OK : TRIT_BAD_TENSOR;
+    if (t->offset % 4 != 0 || t->offset + trit_tensor_bytes(t) > h->arena_size) return TRIT_BAD_TENSOR;
+    return TRIT_OK;
+}
+
+static trit_status check_input(const trit_tensor *t) {
+    uint32_t above = 255 - t->zero_point;
+    if (t->kind != TRIT_KIND_UINT8) return TRIT_BAD_TENSOR;
+    return t->bound == (t->zero_point > above ? t->zero_point : above) ? TRIT_OK : TRIT_BAD_TENSOR;
+}
+
+/* Only Interleave reads an image whose (C, H, W) order differs from the steps' (H, W, C). */
+static int reads_as_is(const trit_plan *plan, const trit_step *s) {
+    const trit_tensor *t = trit_tensors(plan);
+    int same_order = t->channels == 1 || (t->height == 1 && t->width == 1);
+    return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (s->op != TRIT_OP_ADD || s->other != 0));
+}
+
+static trit_status check_step(const trit_plan *plan, uint32_t index) {
+    static trit_status (*const checks[])(const trit_call *) = {
+#define X(name, function, text) trit_##function##_check,
+        TRIT_OPERATORS(X)
+#undef X
+    };
+    const trit_step *s = trit_steps(plan) + index;
+    trit_call call;
+    if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || s->reserved != 0) return TRIT_BAD_STEP;
+    /* Tensor i is written by step i - 1, so what a step reads must come before it. */
+    if (s->input > index || s->other > (s->op == TRIT_OP_ADD ? index : 0)) return TRIT_BAD_STEP;
+    if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;
+    call = trit_resolve(plan, index);
+    return checks[s->op](&call);
+}
+
+static int overlap(const trit_tensor *a, const trit_tensor *b) {
+    return a->offset < b->offset + trit_tensor_bytes(b) && b->offset < a->offset + trit_tensor_bytes(a);
+}
+
+/* Does step `index` write over tensor t, which it or a later step reads? */
+static int destroys(const trit_plan *plan, uint32_t index, uint32_t t) {
+    const trit_tensor *tensors = trit_tensors(plan);
+    return t != 0 && t <= index && overlap(tensors + t, tensors + index + 1);
+}
+
+static trit_status check_lifetimes(const trit_plan *plan) {
+    const trit_step *steps = trit_steps(plan);
+    uint32_t count = trit_head(plan)->step_count, writer, reader;
+    for (writer = 0; writer + 1 < count; writer++) /* the last step writes to the caller's memory */
+        for (reader = writer; reader < count; reader++)
+            if (destroys(plan, writer, steps[reader].input) || destroys(plan, writer, steps[reader].other))
+                return TRIT_BAD_OVERLAP;
+    return TRIT_OK;
+}
+
+static trit_status check_contents(const trit_plan *plan) {
+    uint32_t count = trit_head(plan)->step_count, labels = trit_head(plan)->label_count, i;
+    trit_status status = TRIT_OK;
+    for (i = 0; i <= count && status == TRIT_OK; i++) status = check_tensor(plan, i);
+    if (status == TRIT_OK) status = check_input(trit_tensors(plan));
+    for (i = 0; i < count && status == TRIT_OK; i++) status = check_step(plan, i);
+    if (status == TRIT_OK && labels != 0 && labels != trit_tensors(plan)[count].channels) status = TRIT_BAD_TABLE;
+    return status == TRIT_OK ? check_lifetimes(plan) : status;
+}
+
+trit_status trit_open(trit_plan *plan, const void *data, size_t size) {
+    trit_plan opened;
+    trit_status status;
+    if (!plan || !data) return TRIT_NULL_POINTER;
+    opened.data = data;
+    opened.variant = trit_best_variant();
+    status = check_header(data, size);
+    if (status == TRIT_OK) status = check_tables(&opened);
+    if (status == TRIT_OK) status = check_contents(&opened);
+    if (status == TRIT_OK) *plan = opened;
+    return status;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding one's way in an open plan. */
+#ifndef TRIT_PLAN_H
+#define TRIT_PLAN_H
+
+#include "internal.h"
+
+static inline const trit_header *trit_head(const trit_plan *plan) {
+    return (const trit_header *)plan->data;
+}
+
+static inline const uint8_t *trit_in_plan(const trit_plan *plan, uint32_t offset) {
+    return (const uint8_t *)plan->data + offset;
+}
+
+static inline const trit_step *trit_steps(const trit_plan *plan) {
+    return (const trit_step *)trit_in_plan(plan, trit_head(plan)->steps);
+}
+
+static inline const trit_tensor *trit_tensors(const trit_plan *plan) {
+    return (const trit_tensor *)trit_in_plan(plan, trit_head(plan)->tensors);
+}
+
+static inline const char *trit_string(const trit_plan *plan, uint32_t position) {
+    return (const char *)trit_in_plan(plan, trit_head(plan)->strings + position);
+}
+
+/* A step with its tensors, without memory to run in. */
+static inline trit_call trit_resolve(const trit_plan *plan, uint32_t index) {
+    const trit_tensor *tensors = trit_tensors(plan);
+    trit_call call;
+    call.file = (const uint8_t *)plan->data;
+    call.file_size = trit_head(plan)->size;
+    call.variant = plan->variant;
+    call.step = trit_steps(plan) + index;
+    call.in = tensors + call.step->input;
+    call.other = tensors + call.step->other;
+    call.out = tensors + index + 1;
+    call.x = call.y = NULL;
+    call.z = NULL;
+    return call;
+}
+
+/* Fastest variant that this machine and build have. */
+trit_variant trit_best_variant(void);
+
+#endif
