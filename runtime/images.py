@@ -52,6 +52,6 @@ def _as_uint8(images: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
             raise TritError(f"input is {images.dtype} with NaN or infinity; the network takes integers 0..255")
         if (images != np.trunc(images.astype(np.float64))).any():
             raise TritError(f"input is {images.dtype} with fractions; the network takes integers 0..255, not 0..1")
-    if images.size and not (0 <= images.min() and images.max() <= 255):  # type: ignore[operator]
+    if images.size and (images.min() < 0 or images.max() > 255):
         raise TritError(f"input reaches from {images.min()} to {images.max()}; the network takes integers 0..255")
     return images.astype(np.uint8)

@@ -8,89 +8,124 @@
 #include "conv.h"
 #include "kernels.h"
 
+/* The taps of one window that lie inside: `rows` times `taps` strings of `words` words a plane. */
+typedef struct window {
+    const uint32_t *a;
+    size_t a_row, a_tap;        /* steps, in words */
+    size_t w, w_row, w_tap;     /* first weight and steps, in words of one channel's row */
+    uint32_t rows, taps, words;
+    uint32_t nonzero;           /* activations in the window that are not 0; their number where binary */
+    int whole;                  /* no tap lies outside */
+} window;
+
+static inline uint32_t count_bits(const uint32_t *words, uint32_t count, uint32_t step) {
+    uint32_t i, bits = 0;
+    for (i = 0; i < count; i++) bits += trit_popcount(words[(size_t)i * step]);
+    return bits;
+}
+
+static uint32_t count_nonzero(const window *at) {
+    uint32_t row, tap, count = 0;
+    for (row = 0; row < at->rows; row++)
+        for (tap = 0; tap < at->taps; tap++)
+            count += count_bits(at->a + row * at->a_row + tap * at->a_tap, at->words, 1);
+    return count;
+}
+
+/* Where neither side has a second plane between its taps, those that follow one another make one long string. */
+static void join(window *at) {
+    if (at->a_tap != at->words || at->w_tap != at->words) return;
+    at->words *= at->taps;
+    at->taps = 1;
+    if (at->a_row != at->words || at->w_row != at->words) return;
+    at->words *= at->rows;
+    at->rows = 1;
+}
+
+static window make_window(const trit_call *c, trit_span rows, trit_span columns) {
+    const trit_step *s = c->step;
+    uint32_t a_planes = trit_planes(c->in->kind), w_planes = trit_planes(s->weight_kind);
+    window at;
+    at.words = trit_words(c->in->channels);
+    at.rows = rows.end - rows.first;
+    at.taps = columns.end - columns.first;
+    at.whole = at.rows == s->kernel[0] && at.taps == s->kernel[1];
+    at.nonzero = at.rows * at.taps * c->in->channels;
+    if (at.nonzero == 0) at.rows = 0;
+    at.a_tap = (size_t)s->dilation[1] * a_planes * at.words;
+    at.a_row = (size_t)s->dilation[0] * c->in->width * a_planes * at.words;
+    at.w_tap = (size_t)w_planes * at.words;
+    at.w_row = s->kernel[1] * at.w_tap;
+    at.w = rows.first * at.w_row + columns.first * at.w_tap;
+    at.a = (const uint32_t *)c->x;
+    if (at.rows) at.a += trit_tap_pixel(c, rows, columns, rows.first, columns.first) * a_planes * at.words;
+    if (a_planes == 2 && w_planes == 1) at.nonzero = count_nonzero(&at);
+    join(&at);
+    return at;
+}
+
 typedef struct sums {
-    uint32_t both, differ; /* popcount(m) where both sides are ternary, popcount(m & (s ^ t)) */
+    uint32_t both, differ; /* popcount(m) where no count is known beforehand, popcount(m & (s ^ t)) */
 } sums;
 
-/* One tap. The compiler makes a loop for each combination of planes. */
-static inline sums add_tap(sums sum, const uint32_t *a, const uint32_t *w, uint32_t words, uint32_t lanes,
-                           uint32_t a_planes, uint32_t w_planes) {
+/* One string. The compiler makes a loop for each combination of planes. */
+static inline sums add_string(sums sum, const uint32_t *a, const uint32_t *w, uint32_t words, uint32_t lanes,
+                              uint32_t a_planes, uint32_t w_planes, int count_both) {
     const uint32_t *a_sign = a + (a_planes - 1) * words, *w_sign = w + (size_t)(w_planes - 1) * words * lanes;
     uint32_t i;
     for (i = 0; i < words; i++) {
-        uint32_t differ = a_sign[i] ^ *w_sign;
-        if (a_planes == 2 && w_planes == 2) sum.both += trit_popcount(a[i] & *w);
-        if (a_planes == 2) differ &= a[i];
-        if (w_planes == 2) differ &= *w;
-        sum.differ += trit_popcount(differ);
+        uint32_t differ = a_sign[i] ^ *w_sign, both = w_planes == 2 ? *w : UINT32_MAX;
+        if (a_planes == 2) both &= a[i];
+        if (count_both) sum.both += trit_popcount(both);
+        sum.differ += trit_popcount(differ & both);
         w += lanes;
         w_sign += lanes;
     }
     return sum;
 }
 
-static inline uint32_t count_bits(const uint32_t *words, uint32_t count, uint32_t lanes) {
-    uint32_t i, bits = 0;
-    for (i = 0; i < count; i++) bits += trit_popcount(words[(size_t)i * lanes]);
-    return bits;
-}
-
-typedef struct window {
-    trit_span rows, columns;
-    uint32_t nonzero; /* activations in the window that are not 0; their number where binary */
-    int whole;        /* no tap lies outside */
-} window;
-
-static inline const uint32_t *pixel_words(const trit_call *c, const window *at, uint32_t ky, uint32_t kx,
-                                          uint32_t pixel_size) {
-    return (const uint32_t *)c->x + trit_tap_pixel(c, at->rows, at->columns, ky, kx) * pixel_size;
-}
-
-static window make_window(const trit_call *c, trit_span rows, uint32_t x) {
-    uint32_t words = trit_words(c->in->channels), ky, kx;
-    window at;
-    at.rows = rows;
-    at.columns = trit_columns(c, x);
-    at.nonzero = (rows.end - rows.first) * (at.columns.end - at.columns.first) * c->in->channels;
-    at.whole = rows.end - rows.first == c->step->kernel[0] && at.columns.end - at.columns.first == c->step->kernel[1];
-    if (c->in->kind == TRIT_KIND_BINARY || c->step->weight_kind == TRIT_KIND_TERNARY) return at;
-    at.nonzero = 0;
-    for (ky = rows.first; ky < rows.end; ky++)
-        for (kx = at.columns.first; kx < at.columns.end; kx++)
-            at.nonzero += count_bits(pixel_words(c, &at, ky, kx, 2 * words), words, 1);
-    return at;
-}
-
-/* Accumulator of one output channel with weights `row`, which has `count` nonzero weights. */
-static inline int32_t dot(const trit_call *c, const window *at, const uint32_t *row, uint32_t count, uint32_t a_planes,
-                          uint32_t w_planes) {
-    uint32_t words = trit_words(c->in->channels), lanes = c->step->lanes, width = c->step->kernel[1], ky, kx;
-    uint32_t total = at->nonzero, partial = 0;
+static inline sums add_window(const window *at, const uint32_t *w, uint32_t lanes, uint32_t a_planes,
+                              uint32_t w_planes, int count_both) {
     sums sum = {0, 0};
-    for (ky = at->rows.first; ky < at->rows.end; ky++) {
-        for (kx = at->columns.first; kx < at->columns.end; kx++) {
-            const uint32_t *w = row + (size_t)(ky * width + kx) * w_planes * words * lanes;
-            sum = add_tap(sum, pixel_words(c, at, ky, kx, a_planes * words), w, words, lanes, a_planes, w_planes);
-            if (a_planes == 1 && w_planes == 2 && !at->whole) partial += count_bits(w, words, lanes);
+    const uint32_t *a = at->a;
+    uint32_t row, tap;
+    w += at->w * lanes;
+    for (row = 0; row < at->rows; row++, a += at->a_row, w += at->w_row * lanes)
+        for (tap = 0; tap < at->taps; tap++)
+            sum = add_string(sum, a + tap * at->a_tap, w + tap * at->w_tap * lanes, at->words, lanes, a_planes,
+                             w_planes, count_both);
+    return sum;
+}
+
+/* Accumulators of one output word. */
+static inline void convolve_word(const trit_call *c, const window *at, uint32_t word, uint32_t a_planes,
+                                 uint32_t w_planes, int32_t acc[TRIT_WORD_BITS]) {
+    const uint32_t *counts = (const uint32_t *)trit_at(c, c->step->counts);
+    uint32_t n = trit_channels_in_word(c->out->channels, word), i;
+    for (i = 0; i < n; i++) {
+        uint32_t channel = word * TRIT_WORD_BITS + i, total = at->nonzero;
+        const uint32_t *w = trit_conv_row(c, channel);
+        sums sum;
+        if (w_planes == 2 && (a_planes == 2 || !at->whole)) {
+            sum = add_window(at, w, c->step->lanes, a_planes, w_planes, 1);
+            total = sum.both;
+        } else {
+            sum = add_window(at, w, c->step->lanes, a_planes, w_planes, 0);
+            if (w_planes == 2) total = counts[channel];
         }
+        acc[i] = (int32_t)total - 2 * (int32_t)sum.differ;
     }
-    if (w_planes == 2) total = a_planes == 2 ? sum.both : at->whole ? count : partial;
-    return (int32_t)total - 2 * (int32_t)sum.differ;
 }
 
 static inline void convolve(const trit_call *c, uint32_t a_planes, uint32_t w_planes) {
-    const uint32_t *counts = (const uint32_t *)trit_at(c, c->step->counts);
-    uint32_t y, x, word, i, pixel = 0, words = trit_words(c->out->channels);
+    uint32_t y, x, word, pixel = 0, words = trit_words(c->out->channels);
     int32_t acc[TRIT_WORD_BITS];
     for (y = 0; y < c->out->height; y++) {
         trit_span rows = trit_rows(c, y);
         for (x = 0; x < c->out->width; x++, pixel++) {
-            window at = make_window(c, rows, x);
+            window at = make_window(c, rows, trit_columns(c, x));
             for (word = 0; word < words; word++) {
-                uint32_t first = word * TRIT_WORD_BITS, n = trit_channels_in_word(c->out->channels, word);
-                for (i = 0; i < n; i++)
-                    acc[i] = dot(c, &at, trit_conv_row(c, first + i), w_planes == 2 ? counts[first + i] : 0, a_planes,
-                                 w_planes);
+                convolve_word(c, &at, word, a_planes, w_planes, acc);
                 trit_conv_store(c, pixel, word, acc);
             }
         }
