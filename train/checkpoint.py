@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of training: model.pt, the result, and checkpoint.pt, where training goes on from.
+
+Either is eight bytes of name, the SHA-256 of the rest, and a torch.save archive that is loaded with weights_only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trit.runtime.errors import TritError
+from trit.runtime.files import read_bytes, write_atomic
+from trit.train.networks import build
+from trit.train.recipe import Recipe, parse_recipe
+
+MAGIC = b"TRITPT1\n"
+_HEADER = len(MAGIC) + 32
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` (tensors, numbers, text, lists, dictionaries) atomically."""
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    data = stream.getvalue()
+    write_atomic(path, MAGIC + hashlib.sha256(data).digest() + data)
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Raises TritError if the file is foreign, truncated or damaged."""
+    data = read_bytes(path)
+    if not data.startswith(MAGIC):
+        raise TritError(f"{path}: not a model of trit train (give the model.pt it wrote)")
+    if hashlib.sha256(data[_HEADER:]).digest() != data[len(MAGIC) : _HEADER]:
+        raise TritError(f"{path}: damaged or truncated: its checksum does not match")
+    content: dict[str, Any] = torch.load(io.BytesIO(data[_HEADER:]), map_location="cpu", weights_only=True)
+    return content
+
+
+def save_model(path: Path, network: nn.Module, recipe: Recipe, accuracy: float) -> None:
+    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    write(path, {"recipe": recipe.text, "name": recipe.name, "state": state, "accuracy": accuracy})
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[nn.Sequential, Recipe]:
+    """The trained network in evaluation mode, and its recipe. Raises TritError as `read` does."""
+    content = read(path)
+    if not {"recipe", "name", "state"} <= content.keys():
+        raise TritError(f"{path}: a checkpoint of unfinished training; finish it with trit train --resume")
+    recipe = parse_recipe(*_recipe_text(content))
+    network = build(recipe)
+    network.load_state_dict(content["state"])
+    return network.eval(), recipe
+
+
+def _recipe_text(content: dict[str, Any]) -> tuple[str, str, list[str]]:
+    """The TOML text, name, and the overrides that `parse_recipe` noted at its end."""
+    lines = content["recipe"].split("\n")
+    overrides = [line.removeprefix("# --set ") for line in lines if line.startswith("# --set ")]
+    text = "\n".join(line for line in lines if not line.startswith("# --set "))
+    return text, content["name"], overrides

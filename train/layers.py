@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers with binary or ternary weights, drop-in replacements of torch's own.
+
+Each takes torch's arguments and a weight quantizer; a convolution with groups == in_channels is depthwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trit.train.quantizers import (
+    BinaryActivation,
+    BinaryWeights,
+    TernaryActivation,
+    TernaryMeanWeights,
+    TernaryWeights,
+    WeightKind,
+    WeightQuantizer,
+)
+
+__all__ = [
+    "BinaryActivation",
+    "BinaryWeights",
+    "Pixels",
+    "QuantConv1d",
+    "QuantConv2d",
+    "QuantLinear",
+    "TernaryActivation",
+    "TernaryMeanWeights",
+    "TernaryWeights",
+]
+
+
+class Pixels(nn.Module):
+    """The first layer of a network: 8-bit inputs q become (q - zero_point)·scale.
+
+    The zero point is an integer, so that the first convolution can compute in integers, zero padding included.
+    """
+
+    def __init__(self, zero_point: int = 0, scale: float = 1 / 64) -> None:
+        super().__init__()
+        if not 0 <= zero_point <= 255 or scale <= 0:
+            raise ValueError(f"Pixels: zero point {zero_point} is not in 0..255 or scale {scale} is not positive")
+        self.zero_point, self.scale = int(zero_point), float(scale)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if not pixels.is_floating_point():
+            pixels = pixels.float()
+        return (pixels - self.zero_point) * self.scale
+
+    def extra_repr(self) -> str:
+        return f"zero_point={self.zero_point}, scale={self.scale}"
+
+
+IntegerWeights = tuple[Tensor, Tensor | None, WeightKind]
+
+
+class QuantLinear(nn.Linear):
+    """y = x·q(W)ᵀ + b, x (N, in), W (out, in)."""
+
+    def __init__(self, inputs: int, outputs: int, weight_quantizer: WeightQuantizer, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, bias)
+        self.weight_quantizer = weight_quantizer
+        _init_latent(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x, self.weight_quantizer(self.weight), self.bias)
+
+    def integer_weights(self) -> IntegerWeights:
+        """(int8 values in {-1, 0, +1}, float32 scale per output channel or None, kind); q(W) = scale·values."""
+        return _integer_weights(self.weight, self.weight_quantizer)
+
+
+class QuantConv2d(nn.Conv2d):
+    """y = x * q(W) + b, x (N, in, H, W), W (out, in / groups, KH, KW). Takes nn.Conv2d's options."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: int | tuple[int, int],
+        weight_quantizer: WeightQuantizer,
+        bias: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(inputs, outputs, kernel_size, bias=bias, **options)
+        self.weight_quantizer = weight_quantizer
+        _init_latent(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self._conv_forward(x, self.weight_quantizer(self.weight), self.bias)
+        return y
+
+    def integer_weights(self) -> IntegerWeights:
+        """As QuantLinear.integer_weights."""
+        return _integer_weights(self.weight, self.weight_quantizer)
+
+
+class QuantConv1d(nn.Conv1d):
+    """y = x * q(W) + b, x (N, in, L), W (out, in / groups, K). Takes nn.Conv1d's options."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel_size: int,
+        weight_quantizer: WeightQuantizer,
+        bias: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(inputs, outputs, kernel_size, bias=bias, **options)
+        self.weight_quantizer = weight_quantizer
+        _init_latent(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self._conv_forward(x, self.weight_quantizer(self.weight), self.bias)
+        return y
+
+    def integer_weights(self) -> IntegerWeights:
+        """As QuantLinear.integer_weights."""
+        return _integer_weights(self.weight, self.weight_quantizer)
+
+
+def _init_latent(weight: Tensor) -> None:
+    # As Laborieux et al., TCAS-I 2021: N(0, 0.03) beside a threshold of 0.05.
+    nn.init.normal_(weight, 0.0, 0.03)
+
+
+def _integer_weights(weight: Tensor, quantizer: WeightQuantizer) -> IntegerWeights:
+    with torch.no_grad():
+        return quantizer.integers(weight).to(torch.int8), quantizer.scale(weight), quantizer.kind

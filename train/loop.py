@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop, on Hugging Face accelerate, so that `accelerate launch` takes it to more processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from trit.train.networks import build
+from trit.train.recipe import Recipe
+
+DataSet = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+TEST_BATCH = 500
+
+
+class Trainer:
+    """A recipe's network, optimizer and schedule, and one epoch at a time of training on in-memory images.
+
+    Every epoch draws its order and augmentation from its own seed, so that resuming needs no generator state.
+    """
+
+    def __init__(self, recipe: Recipe, train_set: DataSet, test_set: DataSet) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, training = recipe, recipe.training
+        self.accelerator = Accelerator(mixed_precision="bf16" if has_native_bfloat16() else "no")
+        self.network = build(recipe)
+        if recipe.network.kind != "mlp":
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.images, self.labels = _on(self.accelerator, train_set)
+        self.test_images, self.test_labels = _on(self.accelerator, test_set)
+        self.steps_per_epoch = len(self.images) // training.batch
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), training.learning_rate, weight_decay=training.weight_decay
+        )
+        total = self.steps_per_epoch * training.epochs
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
+        # The schedule counts steps itself: accelerate would advance it once a process.
+        self.schedule = schedule
+        self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
+
+    @property
+    def is_main(self) -> bool:
+        return bool(self.accelerator.is_main_process)
+
+    def train_epoch(self, epoch: int, on_step: Callable[[], None]) -> float:
+        """One pass over the training set; the mean loss."""
+        training = self.recipe.training
+        generator = torch.Generator().manual_seed(1_000_003 * self.recipe.seed + epoch)
+        order = torch.randperm(len(self.images), generator=generator)[: self.steps_per_epoch * training.batch]
+        criterion = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+        self.model.train()
+        losses = torch.zeros((), device=self.accelerator.device)
+        for chosen in torch.split(order, training.batch):
+            images = self._augment(self.images[chosen], generator)
+            share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+            with self.accelerator.autocast():
+                scores = self.model(images[share])
+            loss = criterion(scores.float(), self.labels[chosen][share])
+            self.optimizer.zero_grad()
+            self.accelerator.backward(loss)
+            self.optimizer.step()
+            self.schedule.step()
+            losses += loss.detach()
+            on_step()
+        return float(losses / self.steps_per_epoch)
+
+    def test_accuracy(self) -> float:
+        """Fraction of test images classified right, in evaluation mode and float32."""
+        self.network.eval()
+        right = 0
+        with torch.inference_mode():
+            batches = zip(
+                torch.split(self.test_images, TEST_BATCH), torch.split(self.test_labels, TEST_BATCH), strict=True
+            )
+            for images, labels in batches:
+                right += int((self.network(images).argmax(1) == labels).sum())
+        return right / len(self.test_labels)
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on after the epochs so far."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+
+    def _augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Mirror half of the images; move each by up to `shift` pixels, the edges filled with the zero point."""
+        training = self.recipe.training
+        if training.flip:
+            mirrored = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
+            images = torch.where(mirrored, images.flip(3), images)
+        if training.shift:
+            images = _shifted(images, training.shift, self.recipe.zero_point, generator)
+        return images
+
+
+def _shifted(images: Tensor, most: int, fill: int, generator: torch.Generator) -> Tensor:
+    count, _, height, width = images.shape
+    padded = nn.functional.pad(images, (most, most, most, most), value=fill)
+    down, right = torch.randint(0, 2 * most + 1, (2, count), generator=generator).to(images.device)
+    rows = (down[:, None] + torch.arange(height, device=images.device))[:, None, :, None]
+    columns = (right[:, None] + torch.arange(width, device=images.device))[:, None, None, :]
+    image = torch.arange(count, device=images.device)[:, None, None, None]
+    channel = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
+    return padded[image, channel, rows, columns]
+
+
+def _on(accelerator: Accelerator, data: DataSet) -> tuple[Tensor, Tensor]:
+    images, labels = data
+    return torch.tensor(images).to(accelerator.device), torch.tensor(labels).to(accelerator.device)
+
+
+def has_native_bfloat16() -> bool:
+    """Whether autocast to bfloat16 pays on this machine: a GPU, or a CPU with AVX512-BF16 or AMX."""
+    return torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

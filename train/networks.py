@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that recipes name, built of trit's layers."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from trit.train.layers import Pixels, QuantConv2d, QuantLinear
+from trit.train.quantizers import WEIGHT_QUANTIZERS, BinaryActivation, TernaryActivation, WeightQuantizer
+from trit.train.recipe import Cnn, Mlp, Quantization, Recipe, Vgg
+
+CLASSES = 10  # of every data set that recipes can name
+
+
+def build(recipe: Recipe) -> nn.Sequential:
+    """The recipe's network: uint8 images (N, C, H, W) to scores (N, 10), batch norm on the scores."""
+    layers: list[nn.Module] = [Pixels(recipe.zero_point, recipe.pixel_scale)]
+    match recipe.network:
+        case Mlp(hidden=hidden):
+            channels, height, width = recipe.input_shape
+            layers += [nn.Flatten(), *_dense(channels * height * width, hidden, recipe.quantization)]
+        case Cnn(stages=stages, hidden=hidden):
+            layers += _convolutional(recipe, stages, hidden)
+        case Vgg(width=f):
+            layers += _convolutional(recipe, [[f, f], [2 * f, 2 * f], [4 * f, 4 * f]], [512])
+    return nn.Sequential(*layers)
+
+
+def _convolutional(recipe: Recipe, stages: list[list[int]], hidden: list[int]) -> list[nn.Module]:
+    channels, height, width = recipe.input_shape
+    layers: list[nn.Module] = []
+    for stage in stages:
+        for index, outputs in enumerate(stage):
+            layers.append(QuantConv2d(channels, outputs, 3, _quantizer(recipe.quantization), padding=1))
+            if index == len(stage) - 1:
+                # Before batch norm, as Laborieux et al.: the maximum of accumulators, not of signs, while training.
+                layers.append(nn.MaxPool2d(2))
+            layers += [nn.BatchNorm2d(outputs), _activation(recipe.quantization)]
+            channels = outputs
+        height, width = height // 2, width // 2
+    return [*layers, nn.Flatten(), *_dense(channels * height * width, hidden, recipe.quantization)]
+
+
+def _dense(inputs: int, hidden: list[int], quantization: Quantization) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for outputs in hidden:
+        layers.append(QuantLinear(inputs, outputs, _quantizer(quantization)))
+        layers += [nn.BatchNorm1d(outputs), _activation(quantization)]
+        inputs = outputs
+    layers.append(QuantLinear(inputs, CLASSES, _quantizer(quantization)))
+    return [*layers, nn.BatchNorm1d(CLASSES)]
+
+
+def _quantizer(quantization: Quantization) -> WeightQuantizer:
+    quantizer: WeightQuantizer = WEIGHT_QUANTIZERS[quantization.weights](scaled=quantization.scaled)
+    return quantizer
+
+
+def _activation(quantization: Quantization) -> nn.Module:
+    if quantization.activations == "binary":
+        return BinaryActivation()
+    return TernaryActivation(quantization.threshold, quantization.window)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: what to train on what and how, as TOML checked by a schema."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trit.runtime.errors import TritError
+
+DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Quantization(_Table):
+    """How every layer of the network is quantized."""
+
+    weights: Literal["binary", "ternary", "ternary-mean"]
+    activations: Literal["binary", "ternary"]
+    scaled: bool = False  # weights times the mean |w| of their output channel
+    threshold: float = Field(0.5, gt=0)  # of ternary activations
+    window: float = Field(1.5, gt=0)  # of ternary activations: the pseudo-gradient passes within ±window
+
+
+class Mlp(_Table):
+    """Dense layers with batch norm: input → hidden… → classes."""
+
+    kind: Literal["mlp"]
+    hidden: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
+
+
+class Cnn(_Table):
+    """3×3 convolutions with batch norm: a list of channels a stage, a 2×2 max pool after each, then dense layers."""
+
+    kind: Literal["cnn"]
+    stages: list[Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]] = Field(min_length=1)
+    hidden: list[Annotated[int, Field(gt=0)]] = []
+
+
+class Vgg(_Table):
+    """The VGG of Laborieux et al., TCAS-I 2021: stages (f, f), (2f, 2f), (4f, 4f), then 512 hidden; f = width."""
+
+    kind: Literal["vgg"]
+    width: int = Field(128, gt=0)
+
+
+class Training(_Table):
+    """Adam with decoupled weight decay and a one-cycle learning rate (Smith & Topin 2018)."""
+
+    epochs: int = Field(gt=0)
+    batch: int = Field(100, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    flip: bool = False  # mirror half of the images
+    shift: int = Field(0, ge=0)  # move by up to this many pixels each way
+
+
+class Recipe(_Table):
+    """A whole recipe. `name` is the file's; `text` the TOML it was read from, with what --set changed."""
+
+    name: str = ""
+    text: str = ""
+    seed: int = 0
+    data: DataName
+    zero_point: int = Field(0, ge=0, le=255)  # of the pixels
+    pixel_scale: float = Field(1 / 64, gt=0)
+    quantization: Quantization
+    network: Annotated[Mlp | Cnn | Vgg, Field(discriminator="kind")]
+    training: Training
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        return SHAPES[self.data]
+
+
+SHAPES: dict[str, tuple[int, int, int]] = {
+    "digits": (1, 8, 8),
+    "mnist": (1, 28, 28),
+    "fashion-mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+}
+
+
+def available() -> list[str]:
+    """Names of the shipped recipes."""
+    return sorted(Path(item.name).stem for item in _folder().iterdir() if item.name.endswith(".toml"))
+
+
+def read_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
+    """The shipped recipe of that name, or the TOML file at that path, with KEY=VALUE overrides applied.
+
+    Raises TritError for an unknown name, unreadable TOML, an unknown key or a bad value; the message names it.
+    """
+    text, label = _text_of(name)
+    return parse_recipe(text, label, overrides)
+
+
+def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> Recipe:
+    """A recipe from TOML text; `label` names it in errors and becomes its name."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TritError(f"recipe {label}: not TOML: {error}") from error
+    for override in overrides or []:
+        key, value = _apply(table, override, label)
+        text += f"\n# --set {key}={value}"
+    try:
+        return Recipe.model_validate({**table, "name": label, "text": text})
+    except ValidationError as error:
+        raise TritError(f"recipe {label}: {_explain(error)}") from error
+
+
+def _text_of(name: str) -> tuple[str, str]:
+    path = Path(name)
+    if path.suffix == ".toml":
+        try:
+            return path.read_text(), path.stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise TritError(f"cannot read recipe {name}: {error}") from error
+    if name not in available():
+        close = difflib.get_close_matches(name, available(), 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise TritError(f"no recipe {name!r}: {hint}there are {', '.join(available())}, or give a .toml file")
+    return (_folder() / f"{name}.toml").read_text(), name
+
+
+def _folder() -> Any:
+    return files("trit.train") / "recipes"
+
+
+def _apply(table: dict[str, Any], override: str, label: str) -> tuple[str, str]:
+    """Set one KEY=VALUE; the value is TOML, or a bare word."""
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise TritError(f"--set {override}: give KEY=VALUE, e.g. training.epochs=3")
+    *tables, last = key.strip().split(".")
+    for part in tables:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise TritError(f"--set {override}: recipe {label} has no table {part}")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value
+    return key, value
+
+
+def _explain(error: ValidationError) -> str:
+    """The first thing that is wrong, its key, and what is allowed."""
+    first = error.errors()[0]
+    kinds = ("mlp", "cnn", "vgg")
+    path = [str(part) for part in first["loc"] if part not in kinds]
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        allowed = _allowed_keys(first["loc"])
+        close = difflib.get_close_matches(path[-1], allowed, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
+    if first["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key}: {first['msg']}, not {first['input']!r}"
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    networks = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in (Mlp, Cnn, Vgg)}
+    for part in location[:-1]:
+        model = networks[part] if part in networks else model.model_fields[part].annotation
+    return [key for key in model.model_fields if key not in ("name", "text")]

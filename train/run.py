@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train a recipe: the entry of `trit train`."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trit.runtime.errors import TritError
+from trit.runtime.files import write_atomic
+from trit.train import checkpoint
+from trit.train.data import load_test, load_train
+from trit.train.loop import Trainer
+from trit.train.recipe import Recipe, read_recipe
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    accuracy: float  # on the test set, of the quantized network in evaluation mode
+    seconds: float  # of training, over all resumed parts
+    model: Path
+
+
+def train(
+    recipe: str,
+    data: Path | None = None,
+    out: Path | None = None,
+    overrides: list[str] | None = None,
+    resume: bool = False,
+    console: Console | None = None,
+) -> TrainResult:
+    """Train the recipe of that name or path and write out/model.pt, out/history.jsonl and out/checkpoint.pt.
+
+    The same recipe and seed give the same model on the same machine; a resumed training gives what an uninterrupted
+    one gives. Raises TritError for mistakes in the recipe, missing data, or nothing to resume.
+    """
+    chosen = read_recipe(recipe, overrides)
+    folder = out or Path("runs") / chosen.name
+    state = _state_to_resume(folder, chosen) if resume else None
+    train_set, test_set = load_train(chosen.data, data), load_test(chosen.data, data)
+    _make(folder)
+    trainer = Trainer(chosen, train_set, test_set)
+    history: list[dict[str, Any]] = []
+    if state is not None:
+        trainer.restore(state)
+        history = state["history"]
+    _run_epochs(trainer, folder, chosen, history, console or Console(quiet=True))
+    accuracy = history[-1]["test_accuracy"]
+    model = folder / "model.pt"
+    if trainer.is_main:
+        checkpoint.save_model(model, trainer.network, chosen, accuracy)
+    return TrainResult(accuracy, history[-1]["seconds"], model)
+
+
+def _run_epochs(
+    trainer: Trainer, folder: Path, recipe: Recipe, history: list[dict[str, Any]], console: Console
+) -> None:
+    """Train the epochs that are left; after each, a line of history and a checkpoint."""
+    epochs, steps = recipe.training.epochs, trainer.steps_per_epoch
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    before = history[-1]["seconds"] if history else 0.0
+    start = time.perf_counter()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(recipe.name, total=epochs * steps, completed=len(history) * steps)
+        for epoch in range(len(history), epochs):
+            try:
+                loss = trainer.train_epoch(epoch, lambda: progress.advance(task))
+            except KeyboardInterrupt:
+                console.print(f"{epoch} of {epochs} epochs are saved: trit train {recipe.name} --resume goes on")
+                raise
+            seconds = round(before + time.perf_counter() - start, 3)
+            accuracy = trainer.test_accuracy()
+            history.append({"epoch": epoch + 1, "loss": loss, "test_accuracy": accuracy, "seconds": seconds})
+            if trainer.is_main:
+                _save(folder, trainer, recipe, history)
+            console.print(f"epoch {epoch + 1}/{epochs}  loss {loss:.4f}  test {accuracy:.2%}  {seconds:.0f} s")
+
+
+def _save(folder: Path, trainer: Trainer, recipe: Recipe, history: list[dict[str, Any]]) -> None:
+    lines = "".join(json.dumps(line) + "\n" for line in history)
+    write_atomic(folder / "history.jsonl", lines.encode())
+    content = {"checkpoint": trainer.state(), "text": recipe.text, "history": history}
+    checkpoint.write(folder / "checkpoint.pt", content)
+
+
+def _state_to_resume(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        raise TritError(f"nothing to resume: {path} does not exist")
+    content = checkpoint.read(path)
+    if content.get("text") != recipe.text:
+        raise TritError(f"{path}: was made by another recipe than {recipe.name}: train without --resume, or elsewhere")
+    return {**content["checkpoint"], "history": content["history"]}
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TritError(f"cannot write into {folder}: {error.strerror}") from error
