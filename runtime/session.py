@@ -95,7 +95,7 @@ class Session:
             self._handle, arena.ctypes.data, arena.nbytes, images.ctypes.data, scores.ctypes.data, len(images)
         )
         self._check(status)
-        return scores.reshape(len(images), -1) if self.output_shape[1:] == (1, 1) else scores
+        return scores[:, :, 0, 0] if self.output_shape[1:] == (1, 1) else scores
 
     def profile(self, x: npt.ArrayLike | None = None, repeats: int = 20) -> list[StepTime]:
         """Median time of every step over `repeats` runs of one image: the first of x, or a blank one.

@@ -87,6 +87,18 @@ static int reads_as_is(const trit_plan *plan, const trit_step *s) {
     return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (s->op != TRIT_OP_ADD || s->other != 0));
 }
 
+/* Fields that an operator does not use are 0, so that there is one way to write a plan. */
+static int unused_are_zero(const trit_step *s) {
+    int windowed = s->op == TRIT_OP_CONV || s->op == TRIT_OP_MAX_POOL || s->op == TRIT_OP_SUM_POOL;
+    uint32_t geometry = 0, i;
+    for (i = 0; i < 2; i++) geometry |= s->kernel[i] | s->stride[i] | s->dilation[i];
+    for (i = 0; i < 4; i++) geometry |= s->padding[i];
+    if (s->reserved != 0 || (!windowed && geometry != 0)) return 0;
+    if (s->op == TRIT_OP_CONV) return 1;
+    if (s->groups | s->lanes | s->weight_kind | s->weights | s->counts) return 0;
+    return s->parameters == 0 || s->op == TRIT_OP_THRESHOLD || s->op == TRIT_OP_MAX_POOL || s->op == TRIT_OP_SCORES;
+}
+
 static trit_status check_step(const trit_plan *plan, uint32_t index) {
     static trit_status (*const checks[])(const trit_call *) = {
 #define X(name, function, text) trit_##function##_check,
@@ -95,7 +107,7 @@ static trit_status check_step(const trit_plan *plan, uint32_t index) {
     };
     const trit_step *s = trit_steps(plan) + index;
     trit_call call;
-    if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || s->reserved != 0) return TRIT_BAD_STEP;
+    if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || !unused_are_zero(s)) return TRIT_BAD_STEP;
     /* Tensor i is written by step i - 1, so what a step reads must come before it. */
     if (s->input > index || s->other > (s->op == TRIT_OP_ADD ? index : 0)) return TRIT_BAD_STEP;
     if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;

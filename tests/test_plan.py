@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan writer: layout, limits, arena, and that damage never passes."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests_support import builder, random_graph
+
+from trit.export.arena import Lifetime, place
+from trit.export.fuse import fuse
+from trit.export.graph import Graph, GraphError, Scores, Threshold
+from trit.export.plan import HEADER_WORDS, KINDS, OPERATORS, STEP_WORDS, TENSOR_WORDS, seal, to_plan
+from trit.runtime import Session, TritError
+
+ROOT = Path(__file__).parents[1]
+
+
+def accepts(plan: bytes) -> bool:
+    try:
+        Session(plan)
+    except TritError:
+        return False
+    return True
+
+
+def words(plan: bytes) -> np.ndarray:
+    return np.frombuffer(plan, "<u4").copy()
+
+
+def test_header_and_tables() -> None:
+    graph = random_graph(1)
+    for lanes in (1, 8):
+        plan = to_plan(graph, lanes)
+        head = words(plan)[:HEADER_WORDS]
+        steps, tensors = int(head[8]), int(head[10])
+        assert plan[:4] == b"TRIT" and head[1] == 1 and head[2] == len(plan)
+        assert (int(head[9]), tensors) == (4 * HEADER_WORDS, 4 * (HEADER_WORDS + steps * STEP_WORDS))
+        assert Session(plan).arena_size == head[7]
+        assert to_plan(graph, lanes) == plan
+
+
+def test_constants_are_those_of_the_c_header() -> None:
+    text = (ROOT / "runtime/src/format.h").read_text()
+    for names in (KINDS, OPERATORS):  # in the order of the X-macros
+        places = [text.index(f'"{name}"') for name in names]
+        assert places == sorted(places)
+    session = Session(to_plan(random_graph(2)))
+    assert {step.operator.removesuffix("+Threshold") for step in session.steps} <= set(OPERATORS)
+
+
+def test_every_bit_of_a_plan_is_guarded() -> None:
+    plan = to_plan(_tiny())
+    for bit in range(0, 8 * len(plan), 7):  # the C test flips them all
+        damaged = bytearray(plan)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert not accepts(bytes(damaged)), f"bit {bit}"
+
+
+def test_truncation_and_growth() -> None:
+    plan = to_plan(_tiny())
+    assert not any(accepts(plan[:size]) for size in range(len(plan)))
+    assert not accepts(plan + bytes(4)) and not accepts(plan + b"\0")
+
+
+def test_changed_tables_with_a_right_checksum() -> None:
+    """A table word set to a value that cannot be right is refused by the checks behind the checksum."""
+    plan = to_plan(_tiny())
+    assert accepts(seal(plan))
+    table_words = HEADER_WORDS + int(words(plan)[8]) * STEP_WORDS
+    refused = 0
+    for index in (*range(3), *range(7, table_words)):
+        changed = words(plan)
+        # Of a window with one position any stride is right but 0.
+        is_stride = index >= HEADER_WORDS and (index - HEADER_WORDS) % STEP_WORDS == 5 and changed[index]
+        changed[index] = 0 if is_stride else 0xFFFFFFF7
+        assert not accepts(seal(changed.tobytes())), f"word {index}"
+        refused += 1
+    assert refused > 50
+
+
+def test_lifetimes_are_checked() -> None:
+    """Two tensors alive at once may not share memory, even in a file that is otherwise right."""
+    graph = _residual()
+    plan = to_plan(graph, 1)
+    changed = words(plan)
+    tensors = int(changed[10]) // 4
+    offsets = tensors + TENSOR_WORDS * np.arange(1, int(changed[8])) + 6
+    assert len(set(changed[offsets])) > 1
+    changed[offsets] = 0
+    assert not accepts(seal(changed.tobytes()))
+
+
+def test_opening_is_fast() -> None:
+    """A plan of a megabyte opens in a millisecond or so; the bound allows for a busy machine."""
+    build = builder(np.random.default_rng(0), (2048, 1, 1))
+    build.conv(2048, "ternary", (1, 1), padding=(0, 0, 0, 0))
+    build.threshold("binary")
+    build.dense(10, "binary")
+    build.scores()
+    plan = to_plan(build.graph())
+    assert len(plan) > 1_000_000
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        Session(plan)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.01
+
+
+def test_golden_plans_are_current() -> None:
+    """The files' layout does not change unnoticed: the C tests' plans are what the writer writes today."""
+    path = ROOT / "tests/c/make_plans.py"
+    spec = importlib.util.spec_from_file_location("make_plans", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.header() == (path.parent / "plans.h").read_text()
+
+
+def test_what_cannot_be_written() -> None:
+    graph = _tiny()
+    with pytest.raises(GraphError, match="lanes is 3"):
+        to_plan(graph, 3)
+    with pytest.raises(GraphError, match="NUL"):
+        to_plan(Graph(graph.input, graph.output, graph.tensors, graph.nodes, ["a\0", "b"]))
+    with pytest.raises(GraphError, match="ends in Scores"):
+        to_plan(Graph(graph.input, graph.nodes[-1].input, graph.tensors, graph.nodes[:-1]))
+
+
+def test_fusion() -> None:
+    graph = _residual()
+    steps = fuse(graph)
+    fused = [step for step in steps if step.threshold]
+    assert fused and all(step.output == step.threshold.output for step in fused if step.threshold)
+    # The residual convolution's accumulators go to Add: they stay.
+    assert any(isinstance(step.node, Threshold) for step in steps)
+    assert isinstance(steps[-1].node, Scores)
+    outputs = {step.output for step in steps} | {step.node.output for step in fused}
+    assert outputs == {node.output for node in graph.nodes}
+
+
+def test_unused_nodes_are_left_out() -> None:
+    build = builder(np.random.default_rng(0), (1, 3, 3))
+    build.conv(4, "binary")
+    kept = build.threshold("binary")
+    build.conv(5, "binary")
+    build.last = kept
+    build.dense(2, "binary")
+    build.scores()
+    steps = fuse(build.graph())
+    assert [type(step.node).__name__ for step in steps] == ["Conv", "Conv", "Scores"]
+    assert accepts(to_plan(build.graph()))
+
+
+lifetimes = st.builds(
+    lambda size, first, length: Lifetime(size, first, first + length),
+    st.integers(1, 500),
+    st.integers(0, 12),
+    st.integers(0, 6),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(lifetimes, max_size=14), st.sampled_from([4, 32]))
+def test_arena(tensors: list[Lifetime], alignment: int) -> None:
+    offsets, size = place(tensors, alignment)
+    assert size == max((offset + t.size for offset, t in zip(offsets, tensors, strict=True)), default=0)
+    for i, a in enumerate(tensors):
+        assert offsets[i] % alignment == 0
+        for j, b in enumerate(tensors[:i]):
+            together = a.first <= b.last and b.first <= a.last
+            apart = offsets[i] + a.size <= offsets[j] or offsets[j] + b.size <= offsets[i]
+            assert apart or not together
+
+
+def test_a_chain_needs_no_more_than_its_widest_step() -> None:
+    tensors = [Lifetime(size, i, i + 1) for i, size in enumerate([64, 128, 32, 256, 32])]
+    assert place(tensors, 4)[1] == 256 + 32
+
+
+def _tiny() -> Graph:
+    build = builder(np.random.default_rng(0), (1, 3, 2))
+    build.conv(5, "ternary")
+    build.threshold("ternary")
+    build.max_pool((2, 2), (1, 1))
+    build.dense(2, "binary")
+    build.scores()
+    return build.graph()
+
+
+def _residual() -> Graph:
+    build = builder(np.random.default_rng(0), (1, 4, 4))
+    build.conv(33, "ternary")
+    shortcut = build.threshold("ternary")
+    build.conv(33, "binary")
+    build.add(shortcut)
+    build.threshold("binary")
+    build.dense(2, "binary")
+    build.scores()
+    return build.graph()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kernel variant and weight layout gives the reference's bits."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from tests_support import WORD_BOUNDARIES, Builder, builder, random_graph, random_input
+
+from trit.export import reference
+from trit.export.graph import Graph
+from trit.export.plan import to_plan
+from trit.runtime import Session, TritError
+from trit.runtime.library import VARIANTS
+
+
+def available() -> list[str]:
+    plan = to_plan(random_graph(0))
+    names = []
+    for name in VARIANTS:
+        try:
+            names.append(Session(plan, name).variant)
+        except TritError as error:
+            assert name in str(error)
+    return names
+
+
+def assert_same_bits(graph: Graph, images: np.ndarray) -> None:
+    expected = reference.run(graph, images).astype(np.float32)
+    for lanes in (1, 8):
+        plan = to_plan(graph, lanes)
+        for variant in available():
+            scores = Session(plan, variant).run(images).reshape(expected.shape)
+            different = np.argwhere(scores.view(np.uint32) != expected.view(np.uint32))
+            assert len(different) == 0, f"lanes {lanes}, {variant}: first at {different[0]}"
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_networks(seed: int) -> None:
+    graph = random_graph(seed)
+    assert_same_bits(graph, random_input(graph, 4, np.random.default_rng(seed)))
+
+
+def score(build: Builder, classes: int = 3) -> Graph:
+    if build.last.kind == "int32":
+        build.threshold("ternary")
+    build.dense(classes, "ternary")
+    build.scores()
+    return build.graph()
+
+
+@pytest.mark.parametrize("kinds", list(itertools.product(["uint8", "binary", "ternary"], ["binary", "ternary"])))
+@pytest.mark.parametrize("channels", WORD_BOUNDARIES)
+def test_word_boundaries(kinds: tuple[str, str], channels: int) -> None:
+    """Each combination of kinds at each channel count in and out, with borders cut on all sides."""
+    activation, weights = kinds
+    rng = np.random.default_rng(channels)
+    for outputs in WORD_BOUNDARIES:
+        build = builder(rng, (channels if activation == "uint8" else 2, 4, 7), 128)
+        if activation != "uint8":
+            build.conv(channels, "ternary", (1, 1), padding=(0, 0, 0, 0))
+            build.threshold(activation)  # type: ignore[arg-type]
+        build.conv(outputs, weights, (3, 3), padding=(2, 1, 1, 2))  # type: ignore[arg-type]
+        graph = score(build)
+        assert_same_bits(graph, random_input(graph, 2, rng))
+
+
+@pytest.mark.parametrize("activation", ["binary", "ternary"])
+@pytest.mark.parametrize("weights", ["binary", "ternary"])
+def test_long_strings(activation: str, weights: str) -> None:
+    """More words than the byte counters of the AVX2 kernel hold before they are added up."""
+    rng = np.random.default_rng(3)
+    build = builder(rng, (2100, 1, 1), 7)
+    build.conv(1100, weights, (1, 1), padding=(0, 0, 0, 0))  # type: ignore[arg-type]
+    build.threshold(activation)  # type: ignore[arg-type]
+    build.conv(40, weights, (1, 1), padding=(0, 0, 0, 0))  # type: ignore[arg-type]
+    build.threshold(activation)  # type: ignore[arg-type]
+    graph = score(build)
+    assert_same_bits(graph, random_input(graph, 2, rng))
+
+
+@pytest.mark.parametrize("activation", ["binary", "ternary"])
+@pytest.mark.parametrize("weights", ["binary", "ternary"])
+def test_extreme_values(activation: str, weights: str) -> None:
+    """All weights and activations equal or opposite: the counters reach their ends."""
+    rng = np.random.default_rng(4)
+    build = builder(rng, (1, 6, 6), 0)
+    build.conv(300, weights, (1, 1), padding=(0, 0, 0, 0))  # type: ignore[arg-type]
+    build.nodes[-1].weights[:] = 1  # type: ignore[union-attr]
+    build.threshold(activation)  # type: ignore[arg-type]
+    build.conv(40, weights)  # type: ignore[arg-type]
+    build.nodes[-1].weights[:20] = -1  # type: ignore[union-attr]
+    build.nodes[-1].weights[20:] = 1  # type: ignore[union-attr]
+    graph = score(build)
+    assert_same_bits(graph, random_input(graph, 2, rng))
+
+
+def test_layers_of_one_dimension() -> None:
+    rng = np.random.default_rng(5)
+    build = builder(rng, (4, 1, 33), 128)
+    build.conv(35, "ternary", (1, 5), padding=(0, 4, 0, 0), dilation=(1, 2))
+    build.threshold("ternary")
+    build.conv(35, "binary", (1, 3), padding=(0, 1, 0, 1), stride=(1, 2), groups=35)
+    build.max_pool((1, 2), (1, 2))
+    graph = score(build)
+    assert_same_bits(graph, random_input(graph, 3, rng))
+
+
+def test_padding_wider_than_the_kernel() -> None:
+    """Whole windows lie in the padding and give accumulators of 0."""
+    rng = np.random.default_rng(6)
+    for activation in ("binary", "ternary"):
+        build = builder(rng, (3, 3, 3), 200)
+        build.conv(33, "ternary", (2, 2), padding=(4, 3, 5, 6))
+        build.threshold(activation)  # type: ignore[arg-type]
+        build.conv(34, "ternary", (2, 2), padding=(3, 4, 3, 4), stride=(1, 3))
+        build.threshold("binary")
+        build.conv(9, "binary", (3, 3), padding=(5, 5, 5, 5))
+        graph = score(build)
+        assert_same_bits(graph, random_input(graph, 2, rng))
+
+
+def test_scores_of_many_pixels_are_in_channel_order() -> None:
+    rng = np.random.default_rng(7)
+    build = builder(rng, (2, 5, 4), 3)
+    build.conv(6, "binary")
+    build.scores()
+    graph = build.graph()
+    images = random_input(graph, 3, rng)
+    scores = Session(to_plan(graph)).run(images)
+    assert scores.shape == (3, 6, 5, 4)
+    assert np.array_equal(scores, reference.run(graph, images))
