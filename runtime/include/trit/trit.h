@@ -2,7 +2,7 @@
 /* Runs a plan (a .trit file) in place: no allocation, no recursion, no globals that change.
  *
  * The caller owns all memory: the plan's bytes, the handle, the arena and the buffers. One plan may run in several
- * threads at once, each with its own arena. Stack use is below 1 KiB in the scalar variant, 16 KiB in avx2.
+ * threads at once, each with its own arena. Stack use is below 2 KiB in the scalar variant, 16 KiB in avx2.
  */
 #ifndef TRIT_TRIT_H
 #define TRIT_TRIT_H
