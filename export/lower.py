@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a trained torch network to the integer graph, exactly.
+
+The network is traced with torch.fx, whole layers kept as leaves, and evaluated symbolically: each value is an
+integer tensor of the graph and, per channel, the affine function that makes the layer's real value of it
+(`exact.Channel`). Batch norm, scales and biases only change that function; an activation turns it into thresholds.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from trit.export import lower_layers as layers
+from trit.export.check import validate
+from trit.export.exact import score_factors
+from trit.export.graph import Graph, GraphError, Scores, Shape, Tensor
+from trit.export.lower_layers import Lowering, Value
+from trit.export.passes import move_pools_behind_thresholds
+
+
+def lower(network: nn.Module, input_shape: Shape) -> Graph:
+    """The integer graph of `network` for uint8 images of `input_shape` (channels, height, width; 1-d: height 1).
+
+    In evaluation mode the graph equals the network's real-valued meaning: every activation is the one that exact
+    arithmetic on the float parameters gives. Raises GraphError with a layer's path where that cannot be done.
+    """
+    traced = _trace(network)
+    lowering = Lowering(input_shape)
+    values: dict[fx.Node, Any] = {}
+    modules = dict(traced.root.named_modules())
+    for node in traced.graph.nodes:
+        if node.op == "output":
+            return _finish(lowering, values.get(node.args[0]))
+        values[node] = _evaluate(node, values, modules, lowering)
+    raise GraphError("the network has no output")
+
+
+class _Tracer(fx.Tracer):
+    """Keeps torch's and trit's own layers whole."""
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        package = type(module).__module__
+        return package.startswith(("torch.nn", "trit.train")) and not isinstance(module, nn.Sequential)
+
+
+class _Traced:
+    def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
+        self.root, self.graph = root, graph
+
+
+def _trace(network: nn.Module) -> _Traced:
+    if not isinstance(network, nn.Sequential) and _Tracer().is_leaf_module(network, ""):
+        network = nn.Sequential(network)
+    try:
+        return _Traced(network, _Tracer().trace(network))
+    except (fx.proxy.TraceError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise GraphError(
+            f"{type(network).__name__} cannot be traced ({reason}): its forward must not branch on values"
+        ) from error
+
+
+def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.Module], lowering: Lowering) -> Any:
+    if node.op == "placeholder":
+        return lowering.placeholder()
+    if node.op == "call_module":
+        return _module(str(node.target), modules[str(node.target)], values[node.args[0]], lowering)  # type: ignore[index]
+    if node.op == "call_function" and node.target in (operator.add, operator.iadd, torch.add):
+        left, right = (values.get(term) if isinstance(term, fx.Node) else None for term in node.args[:2])
+        if isinstance(left, Value) and isinstance(right, Value):
+            return layers.add(node.name, left, right, lowering)
+        raise GraphError(f"{node.name}: adds a constant; put it into a bias")
+    if node.target in (torch.flatten, "flatten"):
+        return values[node.args[0]]  # type: ignore[index]
+    name = getattr(node.target, "__name__", node.target)
+    raise GraphError(f"{node.name} ({name}) is not supported: use the layers in {_SUPPORTED}, + and flatten")
+
+
+def _module(path: str, module: nn.Module, value: Value, lowering: Lowering) -> Value:
+    for kinds, lower_module in layers.LAYERS:
+        if type(module).__name__ in kinds:
+            return lower_module(path, module, value, lowering)
+    raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
+
+
+_SUPPORTED = ", ".join(name for kinds, _ in layers.LAYERS for name in kinds)
+
+
+def _finish(lowering: Lowering, value: Any) -> Graph:
+    """Scores of the last accumulators, then the passes and the check."""
+    if not isinstance(value, Value):
+        raise GraphError("the network returns several values; return the scores alone")
+    source = lowering.tensors[value.tensor]
+    if source.kind != "int32":
+        raise GraphError("the network ends in an activation; end it with a layer and, if wanted, batch norm")
+    scale, bias = score_factors(value.channels)
+    lowering.nodes.append(Scores("scores", value.tensor, "scores", scale, bias))
+    lowering.tensors["scores"] = Tensor("scores", "float32", source.shape)
+    graph = Graph(lowering.input, "scores", lowering.tensors, lowering.nodes)
+    move_pools_behind_thresholds(graph)
+    validate(graph)
+    return graph
