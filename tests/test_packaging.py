@@ -21,7 +21,9 @@ def test_source_files_are_installed(package: str, folder: str) -> None:
         assert find_spec(name), f"{name}: list its package in pyproject.toml and run make setup"
 
 
-@pytest.mark.parametrize("statement", ["import trit", "import trit.main", "import trit.runtime, trit.export, trit.targets"])
+@pytest.mark.parametrize(
+    "statement", ["import trit", "import trit.main", "import trit.runtime, trit.export, trit.targets"]
+)
 def test_imports_stay_light(statement: str) -> None:
     heavy = "{'torch', 'onnx', 'tvm', 'onnxruntime', 'sklearn', 'unicorn'} & set(sys.modules)"
     command = f"import sys; {statement}; print(sorted({heavy}))"

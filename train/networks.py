@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
+
 from torch import nn
 
 from trit.train.layers import Pixels, QuantConv2d, QuantLinear
@@ -23,7 +25,31 @@ def build(recipe: Recipe) -> nn.Sequential:
             layers += _convolutional(recipe, stages, hidden)
         case Vgg(width=f):
             layers += _convolutional(recipe, [[f, f], [2 * f, 2 * f], [4 * f, 4 * f]], [512])
-    return nn.Sequential(*layers)
+    return nn.Sequential(_named(layers))
+
+
+def _named(layers: list[nn.Module]) -> OrderedDict[str, nn.Module]:
+    """pixels, conv1, pool1, norm1, act1, …: the names that profiles and Netron show."""
+    counts: Counter[str] = Counter()
+    named = OrderedDict[str, nn.Module]()
+    for layer in layers:
+        name = _NAMES[type(layer)]
+        counts[name] += 1
+        named[name if type(layer) in (Pixels, nn.Flatten) else f"{name}{counts[name]}"] = layer
+    return named
+
+
+_NAMES: dict[type, str] = {
+    Pixels: "pixels",
+    nn.Flatten: "flatten",
+    QuantConv2d: "conv",
+    QuantLinear: "dense",
+    nn.MaxPool2d: "pool",
+    nn.BatchNorm1d: "norm",
+    nn.BatchNorm2d: "norm",
+    BinaryActivation: "act",
+    TernaryActivation: "act",
+}
 
 
 def _convolutional(recipe: Recipe, stages: list[list[int]], hidden: list[int]) -> list[nn.Module]:

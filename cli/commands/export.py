@@ -20,7 +20,9 @@ def export(
     model: Annotated[Path, typer.Argument(help="model.pt of trit train, or an exported model.onnx.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit).")] = None,
-    lanes: Annotated[int, typer.Option(help="Plan only: interleaved output channels, 8 for hosts, 1 for microcontrollers.")] = 8,
+    lanes: Annotated[
+        int, typer.Option(help="Plan only: interleaved output channels, 8 for hosts, 1 for microcontrollers.")
+    ] = 8,
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 

@@ -9,8 +9,12 @@ import typer
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a TOML file.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for model.pt and history.jsonl; default runs/RECIPE.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for model.pt and history.jsonl; default runs/RECIPE.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.epochs=3.")
     ] = None,

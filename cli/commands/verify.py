@@ -19,7 +19,9 @@ def verify(
     images: Annotated[int, typer.Option(min=1, help="How many images to run.")] = 64,
     all_images: Annotated[bool, typer.Option("--all", help="Run the whole test set of the model's data.")] = False,
     only: Annotated[str, typer.Option(help="Only executors whose name contains this.")] = "",
-    data: Annotated[Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Run one model in every executor and compare the scores bit for bit. Exit status 1 if any differs.
@@ -28,7 +30,8 @@ def verify(
     """
     from trit.files import read_model
     from trit.inputs import inputs_for
-    from trit.targets.verify import EXECUTORS, verify as verdicts_of
+    from trit.targets.verify import EXECUTORS
+    from trit.targets.verify import verify as verdicts_of
 
     graph = read_model(model)
     inputs = inputs_for(graph, None if all_images else images, data)

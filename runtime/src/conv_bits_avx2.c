@@ -35,8 +35,7 @@ AVX2_INLINE __m256i count_in_bytes(__m256i x, __m256i table) {
 
 /* Bits set in each nibble, times `factor`. */
 AVX2_INLINE __m256i nibble_table(int factor) {
-    const __m256i bits = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2,
-                                          3, 2, 3, 3, 4);
+    const __m256i bits = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
     return factor == 1 ? bits : _mm256_sign_epi8(_mm256_add_epi8(bits, bits), _mm256_set1_epi8(-1));
 }
 
@@ -124,7 +123,8 @@ AVX2 static uint32_t count_nonzero(const tile *t, uint32_t p) {
 }
 
 /* One output word of s.pixels neighbouring pixels. */
-AVX2_INLINE void convolve_word(shape s, const tile *t, uint32_t pixel, uint32_t word, const uint32_t totals[MAX_PIXELS]) {
+AVX2_INLINE void convolve_word(shape s, const tile *t, uint32_t pixel, uint32_t word,
+                               const uint32_t totals[MAX_PIXELS]) {
     const trit_call *c = t->c;
     const uint32_t *counts = (const uint32_t *)trit_at(c, c->step->counts) + word * TRIT_WORD_BITS;
     uint32_t first = word * TRIT_WORD_BITS, left = trit_channels_in_word(c->out->channels, word), block, p, b;

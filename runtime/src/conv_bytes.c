@@ -31,10 +31,12 @@ static void gather(window *at, uint32_t first, uint32_t count) {
 }
 
 /* Sum of weight * value over the gathered values; word i of the weights is at [i * lanes]. */
-static int32_t dot(const int16_t *values, uint32_t count, const uint32_t *nonzero, const uint32_t *sign, uint32_t lanes) {
+static int32_t dot(const int16_t *values, uint32_t count, const uint32_t *nonzero, const uint32_t *sign,
+                   uint32_t lanes) {
     int32_t sum = 0;
     while (count > 0) {
-        uint32_t n = nonzero ? *nonzero : UINT32_MAX, s = *sign, bits = count < TRIT_WORD_BITS ? count : TRIT_WORD_BITS, i;
+        uint32_t n = nonzero ? *nonzero : UINT32_MAX, s = *sign, i;
+        uint32_t bits = count < TRIT_WORD_BITS ? count : TRIT_WORD_BITS;
         for (i = 0; i < bits; i++) sum += trit_value(n, s, i) * values[i];
         if (nonzero) nonzero += lanes;
         sign += lanes;

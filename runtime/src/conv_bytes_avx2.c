@@ -40,8 +40,8 @@ static void gather(const trit_call *c, uint32_t y, uint32_t x, uint8_t *to, uint
 
 /* -1 in the bytes of each lane whose bit of the four at 4 * group is set. */
 AVX2_INLINE __m256i widen(__m256i word, uint32_t group) {
-    const __m256i lanes = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0, 0, 0, 0, 4, 4, 4, 4, 8,
-                                           8, 8, 8, 12, 12, 12, 12);
+    const __m256i lanes =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
     __m256i bit = _mm256_set1_epi32(group % 2 ? (int)0x80402010u : 0x08040201);
     __m256i byte = _mm256_shuffle_epi8(word, _mm256_add_epi8(lanes, _mm256_set1_epi8((char)(group / 2))));
     return _mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit);

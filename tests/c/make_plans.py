@@ -60,7 +60,7 @@ def _finish(build: Builder, classes: int, weight_kind: str) -> Graph:
 
 
 def _array(kind: str, name: str, values: list[str]) -> str:
-    lines = [", ".join(values[i : i + 10]) for i in range(0, len(values), 10)]
+    lines = [", ".join(values[i : i + 8]) for i in range(0, len(values), 8)]
     return f"static const {kind} {name}[{len(values)}] = {{\n    " + ",\n    ".join(lines) + "};\n"
 
 
