@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, PrivateAttr
 
+from trit.export.schema import Table, check, did_you_mean, parse_toml
 from trit.runtime.errors import TritError
 
 DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Quantization(_Table):
+class Quantization(Table):
     """How every layer of the network is quantized."""
 
     weights: Literal["binary", "ternary", "ternary-mean"]
@@ -30,14 +26,14 @@ class Quantization(_Table):
     window: float = Field(1.5, gt=0)  # of ternary activations: the pseudo-gradient passes within ±window
 
 
-class Mlp(_Table):
+class Mlp(Table):
     """Dense layers with batch norm: input → hidden… → classes."""
 
     kind: Literal["mlp"]
     hidden: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
 
 
-class Cnn(_Table):
+class Cnn(Table):
     """3×3 convolutions with batch norm: a list of channels a stage, a 2×2 max pool after each, then dense layers."""
 
     kind: Literal["cnn"]
@@ -45,14 +41,14 @@ class Cnn(_Table):
     hidden: list[Annotated[int, Field(gt=0)]] = []
 
 
-class Vgg(_Table):
+class Vgg(Table):
     """The VGG of Laborieux et al., TCAS-I 2021: stages (f, f), (2f, 2f), (4f, 4f), then 512 hidden; f = width."""
 
     kind: Literal["vgg"]
     width: int = Field(128, gt=0)
 
 
-class Training(_Table):
+class Training(Table):
     """Adam with decoupled weight decay and a one-cycle learning rate (Smith & Topin 2018)."""
 
     epochs: int = Field(gt=0)
@@ -64,11 +60,11 @@ class Training(_Table):
     shift: int = Field(0, ge=0)  # move by up to this many pixels each way
 
 
-class Recipe(_Table):
-    """A whole recipe. `name` is the file's; `text` the TOML it was read from, with what --set changed."""
+class Recipe(Table):
+    """A whole recipe."""
 
-    name: str = ""
-    text: str = ""
+    _name: str = PrivateAttr("")
+    _text: str = PrivateAttr("")
     seed: int = 0
     data: DataName
     zero_point: int = Field(0, ge=0, le=255)  # of the pixels
@@ -76,6 +72,16 @@ class Recipe(_Table):
     quantization: Quantization
     network: Annotated[Mlp | Cnn | Vgg, Field(discriminator="kind")]
     training: Training
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._name
+
+    @property
+    def text(self) -> str:
+        """The TOML it was read from, with what --set changed."""
+        return self._text
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -106,17 +112,13 @@ def read_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 
 def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> Recipe:
     """A recipe from TOML text; `label` names it in errors and becomes its name."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise TritError(f"recipe {label}: not TOML: {error}") from error
+    table = parse_toml(text, f"recipe {label}")
     for override in overrides or []:
         key, value = _apply(table, override, label)
         text += f"\n# --set {key}={value}"
-    try:
-        return Recipe.model_validate({**table, "name": label, "text": text})
-    except ValidationError as error:
-        raise TritError(f"recipe {label}: {_explain(error)}") from error
+    recipe = check(Recipe, table, f"recipe {label}")
+    recipe._name, recipe._text = label, text
+    return recipe
 
 
 def _text_of(name: str) -> tuple[str, str]:
@@ -127,8 +129,7 @@ def _text_of(name: str) -> tuple[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise TritError(f"cannot read recipe {name}: {error}") from error
     if name not in available():
-        close = difflib.get_close_matches(name, available(), 1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = did_you_mean(name, available())
         raise TritError(f"no recipe {name!r}: {hint}there are {', '.join(available())}, or give a .toml file")
     return (_folder() / f"{name}.toml").read_text(), name
 
@@ -152,27 +153,3 @@ def _apply(table: dict[str, Any], override: str, label: str) -> tuple[str, str]:
     except tomllib.TOMLDecodeError:
         table[last] = value
     return key, value
-
-
-def _explain(error: ValidationError) -> str:
-    """The first thing that is wrong, its key, and what is allowed."""
-    first = error.errors()[0]
-    kinds = ("mlp", "cnn", "vgg")
-    path = [str(part) for part in first["loc"] if part not in kinds]
-    key = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        allowed = _allowed_keys(first["loc"])
-        close = difflib.get_close_matches(path[-1], allowed, 1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        return f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
-    if first["type"] == "missing":
-        return f"{key}: missing"
-    return f"{key}: {first['msg']}, not {first['input']!r}"
-
-
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Recipe
-    networks = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in (Mlp, Cnn, Vgg)}
-    for part in location[:-1]:
-        model = networks[part] if part in networks else model.model_fields[part].annotation
-    return [key for key in model.model_fields if key not in ("name", "text")]

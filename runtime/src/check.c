@@ -11,7 +11,9 @@ uint32_t trit_window(uint32_t size, uint32_t before, uint32_t after, uint32_t ke
     uint64_t span, total = (uint64_t)size + before + after;
     if (kernel == 0 || stride == 0 || dilation == 0) return 0;
     span = (uint64_t)dilation * (kernel - 1) + 1;
-    return span > total ? 0 : (uint32_t)((total - span) / stride + 1);
+    if (span > total || total > UINT32_MAX) return 0;
+    /* 32-bit division: microcontrollers have an instruction for it, or at least no 64-bit routine to link. */
+    return (uint32_t)(total - span) / stride + 1;
 }
 
 int trit_window_fits(const trit_call *c) {

@@ -33,7 +33,7 @@ static inline uint64_t trit_conv_weight_bytes(const trit_call *c) {
     uint64_t planes = trit_planes(s->weight_kind), rows;
     if (trit_conv_is_depthwise(c))
         return (uint64_t)s->kernel[0] * s->kernel[1] * planes * trit_words(c->in->channels) * 4;
-    rows = ((uint64_t)c->out->channels + s->lanes - 1) / s->lanes * s->lanes;
+    rows = (c->out->channels + s->lanes - 1) / s->lanes * (uint64_t)s->lanes; /* at most 2^24 channels */
     return rows * planes * trit_conv_row_words(c) * 4;
 }
 

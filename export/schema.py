@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TOML files checked by a pydantic schema: recipes and target descriptions; what is wrong in one line."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trit.runtime.errors import TritError
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Schema = TypeVar("_Schema", bound=BaseModel)
+
+
+def parse_toml(text: str, what: str) -> dict[str, Any]:
+    """The TOML text as a dictionary; `what` names it in the TritError raised if it is none."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TritError(f"{what}: not TOML: {error}") from error
+
+
+def check(schema: type[_Schema], table: dict[str, Any], what: str) -> _Schema:
+    """The table as an instance of the schema. Raises TritError with the first wrong key and what is allowed."""
+    try:
+        return schema.model_validate(table)
+    except ValidationError as error:
+        raise TritError(f"{what}: {_explain(schema, error)}") from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """"did you mean X? " for the known name nearest to a mistyped one, or nothing."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def _explain(schema: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    path, allowed = _follow(schema, first["loc"])
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {did_you_mean(path[-1], allowed)}allowed here: {', '.join(allowed)}"
+    if first["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key}: {first['msg']}, not {first['input']!r}"
+
+
+def _follow(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """The key's path without the tags of unions, and the keys that its table allows."""
+    tables, path = [schema], []
+    allowed = list(schema.model_fields)
+    for part in location:
+        tagged = [table for table in tables if part in _tags(table)]
+        if tagged:
+            tables = tagged
+            continue
+        path.append(str(part))
+        allowed = [key for table in tables for key in table.model_fields]
+        if isinstance(part, str):
+            fields = [table.model_fields[part].annotation for table in tables if part in table.model_fields]
+            tables = [found for annotation in fields for found in _tables_in(annotation)]
+    return path, allowed
+
+
+def _tags(table: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(table.model_fields["kind"].annotation) if "kind" in table.model_fields else ()
+
+
+def _tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _tables_in(argument)

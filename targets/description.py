@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Target descriptions: TOML files in this folder, or a user's own, whose figures carry unit, origin and source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, PrivateAttr
+
+from trit.export.schema import Table, check, did_you_mean, parse_toml
+from trit.runtime.errors import TritError
+
+Origin = Literal["measured", "simulated", "datasheet", "published", "assumed"]
+Positive = Annotated[int, Field(gt=0)]
+Address = Annotated[int, Field(ge=0, lt=1 << 32)]
+
+
+class Figure(Table):
+    """A number with its unit, where it comes from, and the source in words."""
+
+    value: float = Field(ge=0)
+    unit: str
+    origin: Origin
+    source: str
+
+
+class Described(Table):
+    """What every target has. `name` is the file's."""
+
+    _name: str = PrivateAttr("")
+    title: str
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Every figure of the description with its key."""
+        yield from _figures_in(self, "")
+
+
+class Host(Described):
+    """The machine trit runs on; latency is measured on it."""
+
+    kind: Literal["host"]
+    power: Figure  # W of one busy core
+
+
+class Memory(Table):
+    """A region that programs are linked into."""
+
+    origin: Address
+    size: Positive  # bytes
+
+
+class Microcontroller(Described):
+    """A core with its memories; instructions are counted in a simulator."""
+
+    kind: Literal["microcontroller"]
+    core: Literal["cortex-m4"]
+    flash: Memory
+    ram: Memory
+    clock: Figure  # Hz
+    cycles_per_instruction: Figure
+    supply: Figure  # V
+    current: Figure  # A while running
+
+
+class Cell(Table):
+    """How a synapse's two devices store a weight: the weight that LRS on the bit line stands for."""
+
+    polarity: Literal[1, -1]
+
+
+class Array(Table):
+    """One crossbar of synapses with a sense amplifier a column."""
+
+    rows: Positive
+    columns: Positive
+    available: Positive | None = None  # arrays on the chip; none: as many as the network needs
+
+
+class Errors(Table):
+    """Probability that one read gives another weight than the stored one."""
+
+    sign: Figure  # ternary: +1 ↔ -1
+    lost: Figure  # ternary: ±1 → 0
+    raised: Figure  # ternary: 0 → ±1
+    flip: Figure  # binary: +1 ↔ -1
+
+
+class RramCost(Table):
+    """Energy and time of what the chip does; digital logic stands beside the arrays."""
+
+    read_time: Figure  # s, one row: precharge, discharge, latch
+    sense_energy: Figure  # J a synapse read
+    accumulate_energy: Figure  # J a product added into a column's accumulator
+    threshold_energy: Figure  # J an output compared with its thresholds and stored
+    program_energy: Figure  # J a device set or reset
+    static_power: Figure  # W
+
+
+class Rram(Described):
+    """An in-memory-compute chip of 2T2R arrays read by precharge sense amplifiers."""
+
+    kind: Literal["rram"]
+    cell: Cell
+    array: Array
+    errors: Errors
+    cost: RramCost
+
+
+Target = Host | Microcontroller | Rram
+_KINDS: dict[str, type[Host] | type[Microcontroller] | type[Rram]] = {
+    "host": Host,
+    "microcontroller": Microcontroller,
+    "rram": Rram,
+}
+
+
+def available() -> list[str]:
+    """Names of the targets that ship with trit."""
+    return sorted(Path(item.name).stem for item in files("trit.targets").iterdir() if item.name.endswith(".toml"))
+
+
+def load_target(name: str) -> Target:
+    """The shipped target of that name, or the description at that path (it ends in .toml).
+
+    Raises TritError for an unknown name, unreadable TOML, an unknown key or a bad value; the message names it.
+    """
+    text, label = _text_of(name)
+    what = f"target {label}"
+    table = parse_toml(text, what)
+    kind = table.get("kind")
+    if kind not in _KINDS:
+        raise TritError(f"{what}: kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
+    target: Target = check(_KINDS[kind], table, what)
+    target._name = label
+    return target
+
+
+def _text_of(name: str) -> tuple[str, str]:
+    path = Path(name)
+    if path.suffix == ".toml":
+        try:
+            return path.read_text(), path.stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise TritError(f"cannot read target {name}: {error}") from error
+    if name not in available():
+        hint = did_you_mean(name, available())
+        raise TritError(f"no target {name!r}: {hint}there are {', '.join(available())}, or give a .toml file")
+    return (files("trit.targets") / f"{name}.toml").read_text(), name
+
+
+def _figures_in(table: BaseModel, prefix: str) -> Iterator[tuple[str, Figure]]:
+    for key in type(table).model_fields:
+        value: Any = getattr(table, key)
+        if isinstance(value, Figure):
+            yield prefix + key, value
+        elif isinstance(value, BaseModel):
+            yield from _figures_in(value, f"{prefix}{key}.")

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the model on the test images and compares the scores with the expected ones, bit for bit. */
+#include "model.h"
+
+#include <string.h>
+
+#include "platform.h"
+#include "trit/trit.h"
+
+static uint32_t arena[MODEL_ARENA_WORDS];
+
+/* Called before each step and after the last: the place for a breakpoint, or a pin to measure with. */
+void step_begins(void *user, uint32_t step);
+void step_begins(void *user, uint32_t step) {
+    (void)user;
+    (void)step;
+}
+
+static char *decimal(char *end, uint32_t value) {
+    do *--end = (char)('0' + value % 10);
+    while (value /= 10);
+    return end;
+}
+
+static int fail(trit_status status) {
+    platform_write(trit_status_text(status));
+    platform_write("\n");
+    return 2;
+}
+
+int main(void) {
+    trit_plan plan;
+    uint32_t i, right = 0;
+    char text[12] = {0};
+    float scores[MODEL_OUTPUT_SIZE];
+    trit_status status = trit_open(&plan, model, model_size);
+    if (status != TRIT_OK) return fail(status);
+    for (i = 0; i < test.count; i++) {
+        const uint8_t *image = test.images + i * MODEL_INPUT_SIZE;
+        status = trit_run_hooked(&plan, arena, sizeof arena, image, scores, step_begins, NULL);
+        if (status != TRIT_OK) return fail(status);
+        if (test.scores) memcpy(test.scores + i * MODEL_OUTPUT_SIZE, scores, sizeof scores);
+        if (test.expected) right += !memcmp(test.expected + i * MODEL_OUTPUT_SIZE, scores, sizeof scores);
+    }
+    if (!test.expected) return 0;
+    platform_write(decimal(text + 11, right));
+    platform_write(" of ");
+    platform_write(decimal(text + 11, test.count));
+    platform_write(" test images give the expected scores\n");
+    return right == test.count ? 0 : 1;
+}

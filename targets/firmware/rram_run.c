@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs a network from the programming files of an RRAM chip, error-free, and compares the scores with the expected
+ * ones bit for bit. network.txt says which array holds which part of which layer; arrays/NNNNN.txt are the states.
+ * usage: rram_run < network.txt, in the directory that holds inputs.bin, scores.bin and arrays/
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    int channels, height, width, zero_point;
+    int32_t *values; /* (C, H, W); floats are held as their bits */
+} tensor;
+
+typedef struct {
+    int kernel[2], stride[2], begin[2], dilation[2]; /* begin: padding at the top and at the left */
+} window;
+
+typedef struct {
+    int row, column, rows, columns;
+    int8_t *weights; /* [rows][columns], as read */
+} tile;
+
+typedef struct {
+    char operator[16];
+    const tensor *input, *other;
+    tensor *output;
+    window window;
+    int groups, rows, tile_count; /* rows: K of the weight matrix */
+    tile *tiles;
+    int32_t *parameters; /* per channel: lo, hi, negative | minimum | scale bits, bias bits */
+} node;
+
+static void fail(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(2);
+}
+
+static void *allocate(size_t count, size_t size) {
+    void *memory = calloc(count ? count : 1, size);
+    if (!memory) fail("out of memory");
+    return memory;
+}
+
+static int number(FILE *file) {
+    long value;
+    if (fscanf(file, "%ld", &value) != 1) fail("network.txt: a number is missing");
+    return (int)value;
+}
+
+static void numbers(FILE *file, int *to, int count) {
+    for (int i = 0; i < count; i++) to[i] = number(file);
+}
+
+static size_t size_of(const tensor *t) { return (size_t)t->channels * (size_t)t->height * (size_t)t->width; }
+
+/* One sense operation a synapse: the bit line whose device is in the low-resistance state discharges first. */
+static void read_array(int array, int polarity, tile *t) {
+    char path[64], lines[2][1024];
+    snprintf(path, sizeof path, "arrays/%05d.txt", array);
+    FILE *file = fopen(path, "r");
+    if (!file) fail("cannot read %s", path);
+    t->weights = allocate((size_t)t->rows * (size_t)t->columns, 1);
+    for (int row = 0; row < t->rows; row++) {
+        if (fscanf(file, "%1023s %1023s", lines[0], lines[1]) != 2) fail("%s: row %d is missing", path, row);
+        for (int column = 0; column < t->columns; column++) {
+            int low[2];
+            for (int line = 0; line < 2; line++) {
+                const char digit[2] = {lines[line][column / 4], 0};
+                low[line] = (int)(strtol(digit, NULL, 16) >> (3 - column % 4)) & 1;
+            }
+            t->weights[row * t->columns + column] = (int8_t)(polarity * (low[0] - low[1]));
+        }
+    }
+    fclose(file);
+}
+
+static void read_node(FILE *file, tensor *tensors, int polarity, node *n) {
+    int parameters = 0;
+    memset(n, 0, sizeof *n);
+    if (fscanf(file, "%15s", n->operator) != 1) fail("network.txt: an operator is missing");
+    n->input = &tensors[number(file)];
+    if (!strcmp(n->operator, "add")) n->other = &tensors[number(file)];
+    n->output = &tensors[number(file)];
+    if (!strcmp(n->operator, "conv") || strstr(n->operator, "pool")) {
+        numbers(file, n->window.kernel, 2);
+        numbers(file, n->window.stride, 2);
+        numbers(file, n->window.begin, 2);
+        numbers(file, n->window.dilation, 2);
+    }
+    if (!strcmp(n->operator, "conv")) {
+        n->groups = number(file);
+        n->rows = n->input->channels / n->groups * n->window.kernel[0] * n->window.kernel[1];
+        n->tile_count = number(file);
+        n->tiles = allocate((size_t)n->tile_count, sizeof(tile));
+        for (int i = 0; i < n->tile_count; i++) {
+            int array = number(file);
+            numbers(file, &n->tiles[i].row, 4);
+            read_array(array, polarity, &n->tiles[i]);
+        }
+    }
+    if (!strcmp(n->operator, "threshold")) parameters = 3;
+    if (!strcmp(n->operator, "maxpool")) parameters = 1;
+    if (!strcmp(n->operator, "scores")) parameters = 2;
+    n->parameters = allocate((size_t)(n->output->channels * parameters), sizeof(int32_t));
+    for (int i = 0; i < n->output->channels * parameters; i++) n->parameters[i] = number(file);
+}
+
+/* Position of kernel tap `tap` for output `at`, or -1 in the padding. */
+static int position(const window *w, int axis, int at, int tap, int size) {
+    int p = at * w->stride[axis] + tap * w->dilation[axis] - w->begin[axis];
+    return p >= 0 && p < size ? p : -1;
+}
+
+static void conv(const node *n) {
+    const tensor *in = n->input, *out = n->output;
+    int channels = in->channels / n->groups, outputs = out->channels / n->groups;
+    int32_t *x = allocate((size_t)(n->groups * n->rows), sizeof *x);
+    int32_t *acc = allocate((size_t)out->channels, sizeof *acc);
+    for (int at = 0; at < out->height * out->width; at++) {
+        /* The window, [groups][kernel row, kernel column, channel]. */
+        int32_t *next = x;
+        for (int g = 0; g < n->groups; g++)
+            for (int ky = 0; ky < n->window.kernel[0]; ky++)
+                for (int kx = 0; kx < n->window.kernel[1]; kx++) {
+                    int py = position(&n->window, 0, at / out->width, ky, in->height);
+                    int px = position(&n->window, 1, at % out->width, kx, in->width);
+                    for (int c = g * channels; c < (g + 1) * channels; c++)
+                        *next++ = py < 0 || px < 0 ? 0 : in->values[(c * in->height + py) * in->width + px];
+                }
+        memset(acc, 0, (size_t)out->channels * sizeof *acc);
+        for (const tile *t = n->tiles; t < n->tiles + n->tile_count; t++)
+            for (int row = 0; row < t->rows; row++)
+                for (int column = 0; column < t->columns; column++) {
+                    int group = (t->column + column) / outputs;
+                    acc[t->column + column] +=
+                        t->weights[row * t->columns + column] * x[group * n->rows + t->row + row];
+                }
+        for (int c = 0; c < out->channels; c++) out->values[c * out->height * out->width + at] = acc[c];
+    }
+    free(x);
+    free(acc);
+}
+
+static int32_t pool_window(const node *n, const int32_t *plane, int at, int is_sum, int minimum) {
+    const tensor *in = n->input;
+    int32_t sum = 0, best = 0;
+    int found = 0;
+    for (int ky = 0; ky < n->window.kernel[0]; ky++)
+        for (int kx = 0; kx < n->window.kernel[1]; kx++) {
+            int py = position(&n->window, 0, at / n->output->width, ky, in->height);
+            int px = position(&n->window, 1, at % n->output->width, kx, in->width);
+            if (py < 0 || px < 0) continue;
+            int32_t value = plane[py * in->width + px];
+            sum += value;
+            if (!found || (minimum ? value < best : value > best)) best = value;
+            found = 1;
+        }
+    return is_sum ? sum : best;
+}
+
+static void pool(const node *n) {
+    int is_sum = !strcmp(n->operator, "sumpool"), area = n->output->height * n->output->width;
+    for (int c = 0; c < n->output->channels; c++) {
+        const int32_t *plane = n->input->values + c * n->input->height * n->input->width;
+        for (int at = 0; at < area; at++)
+            n->output->values[c * area + at] = pool_window(n, plane, at, is_sum, !is_sum && n->parameters[c]);
+    }
+}
+
+static int32_t threshold(int32_t acc, const int32_t *parameters) {
+    int32_t level = (acc >= parameters[1]) - (acc < parameters[0]);
+    return parameters[2] ? -level : level;
+}
+
+static int32_t score(int32_t acc, const int32_t *parameters) {
+    float scale, bias;
+    int32_t bits;
+    memcpy(&scale, &parameters[0], sizeof scale);
+    memcpy(&bias, &parameters[1], sizeof bias);
+    volatile float product = (float)acc * scale; /* rounded on its own: no fused multiply-add */
+    float sum = product + bias;
+    memcpy(&bits, &sum, sizeof bits);
+    return bits;
+}
+
+static void run_node(const node *n) {
+    if (!strcmp(n->operator, "conv")) {
+        conv(n);
+        return;
+    }
+    if (strstr(n->operator, "pool")) {
+        pool(n);
+        return;
+    }
+    size_t size = size_of(n->output), area = size / (size_t)n->output->channels;
+    for (size_t i = 0; i < size; i++) {
+        int32_t value = n->input->values[i], *to = &n->output->values[i];
+        if (!strcmp(n->operator, "threshold")) *to = threshold(value, n->parameters + 3 * (i / area));
+        else if (!strcmp(n->operator, "scores")) *to = score(value, n->parameters + 2 * (i / area));
+        else if (!strcmp(n->operator, "add")) *to = value + n->other->values[i];
+        else fail("network.txt: unknown operator %s", n->operator);
+    }
+}
+
+static int equal(const tensor *output, const uint8_t *expected) {
+    for (size_t i = 0; i < size_of(output); i++, expected += 4) {
+        uint32_t bits = expected[0] | (uint32_t)expected[1] << 8 | (uint32_t)expected[2] << 16 | (uint32_t)expected[3] << 24;
+        if ((uint32_t)output->values[i] != bits) return 0;
+    }
+    return 1;
+}
+
+int main(void) {
+    FILE *file = stdin, *inputs = fopen("inputs.bin", "rb"), *scores = fopen("scores.bin", "rb");
+    if (!inputs || !scores) fail("inputs.bin or scores.bin is missing");
+    int polarity = number(file), tensor_count = number(file);
+    tensor *tensors = allocate((size_t)tensor_count, sizeof *tensors);
+    for (int i = 0; i < tensor_count; i++) {
+        numbers(file, &tensors[i].channels, 4);
+        tensors[i].values = allocate(size_of(&tensors[i]), sizeof(int32_t));
+    }
+    tensor *input = &tensors[number(file)], *output = &tensors[number(file)];
+    int node_count = number(file);
+    node *nodes = allocate((size_t)node_count, sizeof *nodes);
+    for (int i = 0; i < node_count; i++) read_node(file, tensors, polarity, &nodes[i]);
+
+    uint8_t *image = allocate(size_of(input), 1), *expected = allocate(size_of(output), 4);
+    int images = 0, right = 0;
+    while (fread(image, 1, size_of(input), inputs) == size_of(input)) {
+        if (fread(expected, 4, size_of(output), scores) != size_of(output)) fail("scores.bin is too short");
+        for (size_t i = 0; i < size_of(input); i++) input->values[i] = image[i] - input->zero_point;
+        for (int i = 0; i < node_count; i++) run_node(&nodes[i]);
+        right += equal(output, expected);
+        images++;
+    }
+    printf("%d of %d test images give the expected scores\n", right, images);
+    return images > 0 && right == images ? 0 : 1;
+}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers onto arrays: each convolution's weights as a matrix, cut into tiles of one array each.
+
+The matrix is [K][O]: a row for each input of a window, ordered (kernel row, kernel column, channel of the group),
+a column for each output channel of all groups. Every sense amplifier has its own XNOR input, so that columns of
+different groups stand side by side in an array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trit.export.graph import BoolArray, Conv, Graph, Int8Array
+from trit.runtime.errors import TritError
+from trit.targets.rram_cell import program
+from trit.targets.rram_description import Description
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The part of a layer's weight matrix that one array holds; its other synapses stay HRS/HRS and are not read."""
+
+    array: int  # the array's number in the chip
+    row: int  # of the matrix, in row 0 of the array
+    column: int  # of the matrix, in column 0 of the array
+    states: BoolArray  # (2, rows used, columns used), see rram_cell.program
+
+    @property
+    def rows(self) -> int:
+        return self.states.shape[1]
+
+    @property
+    def columns(self) -> int:
+        return self.states.shape[2]
+
+
+@dataclass(frozen=True)
+class LayerMap:
+    """A convolution's tiles, those of one range of rows after the other."""
+
+    node: Conv
+    rows: int  # K of the matrix
+    columns: int  # O of the matrix
+    tiles: list[Tile]
+
+    @property
+    def bands(self) -> dict[int, list[Tile]]:
+        """Tiles by first row; the bands' partial sums are added digitally."""
+        bands: dict[int, list[Tile]] = {}
+        for tile in self.tiles:
+            bands.setdefault(tile.row, []).append(tile)
+        return bands
+
+
+def weight_matrix(node: Conv) -> Int8Array:
+    """Weights (O, I / groups, KH, KW) as [KH·KW·I / groups][O]."""
+    return node.weights.transpose(2, 3, 1, 0).reshape(-1, node.weights.shape[0])
+
+
+def map_graph(graph: Graph, description: Description) -> list[LayerMap]:
+    """Every convolution in execution order, each tile in its own array.
+
+    Raises TritError if the chip has fewer arrays than the network needs.
+    """
+    layers: list[LayerMap] = []
+    used = 0
+    for node in graph.nodes:
+        if isinstance(node, Conv):
+            layers.append(_map_layer(node, description, used))
+            used += len(layers[-1].tiles)
+    available = description.array.available
+    if available is not None and used > available:
+        raise TritError(f"{description.name} has {available} arrays; the network needs {used}, {used - available} more")
+    return layers
+
+
+def _map_layer(node: Conv, description: Description, first: int) -> LayerMap:
+    matrix = weight_matrix(node)
+    height, width = description.array.row_count, description.array.column_count
+    corners = [(row, column) for row in range(0, len(matrix), height) for column in range(0, matrix.shape[1], width)]
+    tiles = []
+    for index, (row, column) in enumerate(corners):
+        part = matrix[row : row + height, column : column + width]
+        tiles.append(Tile(first + index, row, column, program(part, description.cell.polarity)))
+    return LayerMap(node, *matrix.shape, tiles)
