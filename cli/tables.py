@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 SCHEMA = 1
+PIPED_WIDTH = 160
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def show(
 ) -> None:
     """Print rows as a table with notes below, or as one JSON object {"schema", "rows", **more}."""
     if json:
-        typer.echo(json_format.dumps({"schema": SCHEMA, **more, "rows": list(rows)}, indent=1))
+        show_json(**more, rows=list(rows))
         return
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
@@ -49,10 +50,16 @@ def show(
     for row in rows:
         table.add_row(*(column.text(row) for column in columns))
     console = Console()
-    # Piped output must not be cut at a terminal's usual 80 columns.
-    console.print(table, width=None if console.is_terminal else 160)
+    if not console.is_terminal:  # piped output must not be cut at a terminal's usual 80 columns
+        console = Console(width=PIPED_WIDTH)
+    console.print(table)
     for note in notes:
         console.print(note, style="dim", markup=False, soft_wrap=True)
+
+
+def show_json(**content: Any) -> None:
+    """Print one JSON object {"schema", **content}."""
+    typer.echo(json_format.dumps({"schema": SCHEMA, **content}, indent=1))
 
 
 def quantity(value: float | None, unit: str) -> str:

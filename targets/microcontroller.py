@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware for a microcontroller: its build directory, the cross compiler, and what the program takes of the memories."""
+"""Firmware for a microcontroller: its build directory, the cross compiler, and what the program takes."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def _refuse_overflow(target: Microcontroller, messages: str) -> None:
         found = [int(count) for count in re.findall(rf"region [`']{region}'.*?overflowed by (\d+) bytes", messages)]
         if found:
             raise TritError(
-                f"the model is too large for {target.name}: it takes {max(found):,} bytes of {region.lower()} more than "
-                f"the {memory.size:,} there are"
+                f"the model is too large for {target.name}: it takes {max(found):,} bytes more than the "
+                f"{memory.size:,} bytes of {region.lower()} there are"
             )
 
 

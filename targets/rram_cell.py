@@ -80,9 +80,6 @@ class BitErrorRate:
         return ErrorRates(lost=raised / 2, raised=raised, flip=self.ber)
 
 
-Errors = ErrorRates | BitErrorRate
-
-
 def disturb(weights: Int8Array, kind: WeightKind, rates: ErrorRates, rng: np.random.Generator) -> Int8Array:
     """Weights as read once with errors at these rates, independent from synapse to synapse."""
     chance = rng.random(weights.shape)

@@ -17,8 +17,8 @@ from trit.export.check import accumulator_ranges
 from trit.export.graph import Conv, Graph, Int8Array
 from trit.export.reference import evaluate
 from trit.runtime.errors import TritError
-from trit.targets.rram_cell import Errors, disturb, sense
-from trit.targets.rram_description import Description, load_rram
+from trit.targets.description import Rram, load_target
+from trit.targets.rram_cell import BitErrorRate, ErrorRates, disturb, sense
 from trit.targets.rram_mapping import LayerMap, map_graph
 
 Array = npt.NDArray[Any]
@@ -47,23 +47,35 @@ class Accuracy:
         return float(np.std(self.repeats, ddof=1)) if len(self.repeats) > 1 else 0.0
 
 
+def error_rates(target: Rram) -> ErrorRates:
+    """The error rates that the description gives."""
+    return ErrorRates(**{name: figure.value for name, figure in target.errors})
+
+
+def default_chip() -> Rram:
+    """The description of rram-2t2r-130nm."""
+    target = load_target("rram-2t2r-130nm")
+    assert isinstance(target, Rram)
+    return target
+
+
 def accuracy(
     graph: Graph,
     images: Images,
     labels: Array,
-    description: Description | None = None,
+    target: Rram | None = None,
     repeats: int = 10,
     seed: int = 0,
-    errors: Errors | None = None,
+    errors: ErrorRates | BitErrorRate | None = None,
 ) -> Accuracy:
-    """Accuracy on images (N, C, H, W) with labels (N,), with the errors given or the description's default ones."""
-    description = description or load_rram()
-    errors = errors or description.error_rates()
+    """Accuracy on images (N, C, H, W) with labels (N,), with the errors given or the description's."""
+    chosen = target or default_chip()
+    errors = errors or error_rates(chosen)
     if len(images) != len(labels) or not len(images):
         raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
 
-    def correct(errors: Errors | None, seed: int | tuple[int, int]) -> float:
-        scores = run_rram(graph, images, description, errors, seed).reshape(len(images), -1)
+    def correct(errors: ErrorRates | BitErrorRate | None, seed: int | tuple[int, int]) -> float:
+        scores = run_rram(graph, images, chosen, errors, seed).reshape(len(images), -1)
         return float((scores.argmax(axis=1) == labels).mean())
 
     return Accuracy(len(images), correct(None, 0), [correct(errors, (seed, repeat)) for repeat in range(repeats)])
@@ -72,8 +84,8 @@ def accuracy(
 def run_rram(
     graph: Graph,
     images: Images,
-    description: Description | None = None,
-    errors: Errors | None = None,
+    target: Rram | None = None,
+    errors: ErrorRates | BitErrorRate | None = None,
     seed: int | tuple[int, int] = 0,
 ) -> Array:
     """Output (N, C, H, W) of the graph for uint8 images (N, C, H, W) on the chip, `rram-2t2r-130nm` by default.
@@ -82,29 +94,31 @@ def run_rram(
     IMAGES_PER_READ images, which all see the same draw (the published training code draws once a batch).
     Raises TritError for images that do not fit the network, or a network that does not fit the chip.
     """
-    description = description or load_rram()
+    chosen = target or default_chip()
     source = graph.tensors[graph.input]
     if images.dtype != np.uint8 or images.shape[1:] != source.shape:
         raise TritError(f"input is {images.dtype} {images.shape}; the network takes uint8 (N, {str(source.shape)[1:]}")
-    layers = {layer.node.name: layer for layer in map_graph(graph, description)}
+    layers = {layer.node.name: layer for layer in map_graph(graph, chosen)}
     rng = np.random.default_rng(seed)
     bounds = {name: max(-low, high) for name, (low, high) in accumulator_ranges(graph).items()}
     size = min(IMAGES_PER_READ, max(1, WINDOW_BYTES // _window_bytes(graph)))
     outputs = []
     for start in range(0, len(images), IMAGES_PER_READ):
         batch = images[start : start + IMAGES_PER_READ]
-        weights = {name: read_layer(layer, description, errors, rng) for name, layer in layers.items()}
+        weights = {name: read_layer(layer, chosen, errors, rng) for name, layer in layers.items()}
         for at in range(0, len(batch), size):
             outputs.append(_run(graph, layers, weights, bounds, batch[at : at + size]))
     return np.concatenate(outputs) if outputs else np.empty((0, *graph.tensors[graph.output].shape), np.float32)
 
 
-def read_layer(layer: LayerMap, description: Description, errors: Errors | None, rng: np.random.Generator) -> Int8Array:
+def read_layer(
+    layer: LayerMap, target: Rram, errors: ErrorRates | BitErrorRate | None, rng: np.random.Generator
+) -> Int8Array:
     """The weight matrix [K][O] as one read of every synapse gives it."""
     matrix = np.empty((layer.rows, layer.columns), np.int8)
     for tile in layer.tiles:
         part = matrix[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
-        part[:] = sense(tile.states, description.cell.polarity)
+        part[:] = sense(tile.states, target.cell.polarity)
     if errors is None:
         return matrix
     return disturb(matrix, layer.node.weight_kind, errors.of_layer(matrix), rng)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from trit.export.graph import BoolArray, Conv, Graph, Int8Array
 from trit.runtime.errors import TritError
+from trit.targets.description import Rram
 from trit.targets.rram_cell import program
-from trit.targets.rram_description import Description
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Tile:
 
     @property
     def rows(self) -> int:
-        return self.states.shape[1]
+        return int(self.states.shape[1])
 
     @property
     def columns(self) -> int:
-        return self.states.shape[2]
+        return int(self.states.shape[2])
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def weight_matrix(node: Conv) -> Int8Array:
     return node.weights.transpose(2, 3, 1, 0).reshape(-1, node.weights.shape[0])
 
 
-def map_graph(graph: Graph, description: Description) -> list[LayerMap]:
+def map_graph(graph: Graph, target: Rram) -> list[LayerMap]:
     """Every convolution in execution order, each tile in its own array.
 
     Raises TritError if the chip has fewer arrays than the network needs.
@@ -66,20 +66,23 @@ def map_graph(graph: Graph, description: Description) -> list[LayerMap]:
     used = 0
     for node in graph.nodes:
         if isinstance(node, Conv):
-            layers.append(_map_layer(node, description, used))
+            layers.append(_map_layer(node, target, used))
             used += len(layers[-1].tiles)
-    available = description.array.available
+    available = target.array.available
     if available is not None and used > available:
-        raise TritError(f"{description.name} has {available} arrays; the network needs {used}, {used - available} more")
+        raise TritError(
+            f"the model is too large for {target.name}: it takes {used} arrays, {used - available} more than the "
+            f"{available} there are"
+        )
     return layers
 
 
-def _map_layer(node: Conv, description: Description, first: int) -> LayerMap:
+def _map_layer(node: Conv, target: Rram, first: int) -> LayerMap:
     matrix = weight_matrix(node)
-    height, width = description.array.row_count, description.array.column_count
+    height, width = target.array.rows, target.array.columns
     corners = [(row, column) for row in range(0, len(matrix), height) for column in range(0, matrix.shape[1], width)]
     tiles = []
     for index, (row, column) in enumerate(corners):
         part = matrix[row : row + height, column : column + width]
-        tiles.append(Tile(first + index, row, column, program(part, description.cell.polarity)))
-    return LayerMap(node, *matrix.shape, tiles)
+        tiles.append(Tile(first + index, row, column, program(part, target.cell.polarity)))
+    return LayerMap(node, len(matrix), matrix.shape[1], tiles)

@@ -31,7 +31,7 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision="bf16" if has_native_bfloat16() else "no")
         self.network = build(recipe)
         if recipe.network.kind != "mlp":
-            self.network = self.network.to(memory_format=torch.channels_last)
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images, self.labels = _on(self.accelerator, train_set)
         self.test_images, self.test_labels = _on(self.accelerator, test_set)
         self.steps_per_epoch = len(self.images) // training.batch

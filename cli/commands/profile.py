@@ -1,1 +1,79 @@
-def profile(): ...
+# SPDX-License-Identifier: Apache-2.0
+"""trit profile: what a model costs on targets, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trit.console import stderr
+from trit.tables import Column, quantity, show, show_json
+
+if TYPE_CHECKING:
+    from trit.targets.profile import Profile
+
+
+def profile(
+    model: Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")],
+    target: Annotated[str, typer.Option(help="Targets, separated by commas: names or .toml files.")] = "host",
+    json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
+) -> None:
+    """Time, energy and memory of a model on targets, layer by layer, for one image.
+
+    Example: trit profile fashion.onnx --target host,cortex-m4,rram-2t2r-130nm
+    """
+    from trit.files import read_model
+    from trit.inputs import inputs_for
+    from trit.targets.description import load_target
+    from trit.targets.profile import profile as profile_of
+
+    targets = [load_target(name) for name in target.split(",")]
+    graph = read_model(model)
+    images = inputs_for(graph, 1).images
+    profiles: list[Profile] = []
+    for each in targets:
+        with stderr.status(f"{each.name}: {each.title}"):
+            profiles.append(profile_of(graph, each, images))
+    if json:
+        show_json(model=str(model), profiles=[_as_json(result) for result in profiles])
+        return
+    for result in profiles:
+        _print(result)
+
+
+def _as_json(profile: Profile) -> dict[str, Any]:
+    return {**asdict(profile), "latency": profile.latency, "energy": profile.energy}
+
+
+def _print(profile: Profile) -> None:
+    rows = [_row(asdict(layer)) for layer in profile.layers]
+    total: dict[str, Any] = {"layer": "total", "latency": quantity(profile.latency, "s"), "energy": quantity(profile.energy, "J")}
+    for key in ("macs", "parameter_bytes", "instructions", "senses", "arrays"):
+        values = [row[key] for row in rows if row[key] is not None]
+        total[key] = sum(values) if values else None
+    columns = [column for column in _COLUMNS if any(row.get(column.key) is not None for row in rows)]
+    memory = [f"{name} {size:,} bytes" for name, size in (("flash", profile.flash), ("RAM", profile.ram)) if size]
+    origins = f"latency {profile.latency_origin}, energy {profile.energy_origin}"
+    notes = [", ".join([*memory, f"{profile.weight_bits:,} weight bits", origins]), *profile.notes]
+    show(f"{profile.target}: {profile.title}", columns, [*rows, total], notes=notes)
+
+
+def _row(layer: dict[str, Any]) -> dict[str, Any]:
+    return {**layer, "latency": quantity(layer["latency"], "s"), "energy": quantity(layer["energy"], "J")}
+
+
+_COLUMNS = [
+    Column("layer", "layer"),
+    Column("operator", "operator"),
+    Column("output", "output"),
+    Column("macs", "MACs", "{:,}"),
+    Column("parameter_bytes", "bytes", "{:,}"),
+    Column("instructions", "instructions", "{:,}"),
+    Column("senses", "senses", "{:,}"),
+    Column("arrays", "arrays", "{:,}"),
+    Column("latency", "latency"),
+    Column("energy", "energy"),
+]

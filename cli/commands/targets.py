@@ -1,1 +1,42 @@
-def targets(): ...
+# SPDX-License-Identifier: Apache-2.0
+"""trit targets: the devices that trit knows."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trit.tables import Column, show, show_json
+
+
+def targets(
+    name: Annotated[str | None, typer.Argument(help="The target to explain; none: list them.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
+    """List the targets, or explain one: every figure with its unit, origin and source.
+
+    Example: trit targets cortex-m4
+    """
+    from trit.targets.description import available, load_target
+
+    if name is None:
+        loaded = [load_target(target) for target in available()]
+        rows = [{"name": target.name, "kind": target.kind, "title": target.title} for target in loaded]
+        show("Targets", [Column("name", "target"), Column("kind", "kind"), Column("title", "what it is")], rows, json)
+        return
+    target = load_target(name)
+    if json:
+        show_json(name=target.name, **target.model_dump())
+        return
+    figures = [{"key": key, **figure.model_dump()} for key, figure in target.figures()]
+    show(f"{target.name}: {target.title}", _COLUMNS, figures)
+
+
+_COLUMNS = [
+    Column("key", "figure"),
+    Column("value", "value", "{:g}"),
+    Column("unit", "unit"),
+    Column("origin", "origin"),
+    Column("source", "source"),
+]

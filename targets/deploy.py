@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a target's build directory, builds it, runs it on test images, and compares the scores bit for bit."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from trit.export.graph import Graph
+from trit.export.plan import to_plan
+from trit.runtime import Session
+from trit.runtime.errors import TritError
+from trit.targets.description import Host, Microcontroller, Rram, Target
+from trit.targets.microcontroller import build_firmware, write_firmware
+from trit.targets.rram_programming import write_programming
+from trit.targets.simulator import simulate
+from trit.targets.sources import Images, Scores, write_sources
+
+HOST_FILES = {
+    "Makefile": "host.mk",
+    "main.c": "main.c",
+    "platform.h": "platform.h",
+    "platform_host.c": "platform_host.c",
+}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A build directory that ran on its test images."""
+
+    folder: Path
+    images: int
+    equal: int  # images whose scores have the expected bits
+    ran_on: str
+    flash: int | None = None  # bytes
+    ram: int | None = None  # bytes
+
+
+def deploy(graph: Graph, target: Target, folder: Path, images: Images) -> Deployment:
+    """Fill `folder`, which must be new, empty or an earlier deployment; build and run what it holds.
+
+    images (N, C, H, W) and their scores go into the directory as its test. Raises TritError if the folder holds
+    other things, the network does not fit the target, or a tool is missing.
+    """
+    _claim(folder)
+    match target:
+        case Host():
+            plan = to_plan(graph)
+            write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, {"target": target.name})
+            return _run_make(folder, "this machine")
+        case Microcontroller():
+            write_firmware(graph, target, folder, images)
+            firmware = build_firmware(target, folder)
+            run = simulate(firmware.elf, target, graph)
+            equal, count = _counts(run.text)
+            ram = firmware.static_ram + run.stack
+            return Deployment(folder, count, equal, f"{target.core}, simulated", firmware.flash, ram)
+        case Rram():
+            scores: Scores = Session(to_plan(graph)).run(images)
+            write_programming(graph, target, folder, images, scores)
+            return _run_make(folder, "the arrays' states, error-free")
+
+
+MARK = ".trit-deployment"  # says that what a folder holds is ours to replace
+
+
+def _claim(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise TritError(f"{folder}: is a file; name a folder to write into")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise TritError(f"{folder}: holds other files; name a new or empty folder")
+        shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+    except OSError as error:
+        raise TritError(f"cannot write into {folder}: {error.strerror}") from error
+
+
+def _run_make(folder: Path, ran_on: str) -> Deployment:
+    if shutil.which("make") is None:
+        raise TritError("make is not installed (Debian: apt-get install make)")
+    done = subprocess.run(["make", "-s", "-C", str(folder), "run"], capture_output=True, text=True)
+    try:
+        equal, count = _counts(done.stdout)
+    except TritError as error:
+        raise TritError(f"{folder}: make run failed: {(done.stderr or done.stdout).strip()[-400:]}") from error
+    return Deployment(folder, count, equal, ran_on)
+
+
+def _counts(text: str) -> tuple[int, int]:
+    found = re.search(r"(\d+) of (\d+) test images", text)
+    if found is None:
+        raise TritError(f"the program ended without a result: {text.strip()[-200:]}")
+    return int(found[1]), int(found[2])

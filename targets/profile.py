@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network costs on a target: time, energy and memory, layer by layer, each with the origin of its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trit.export.graph import Conv, Graph
+from trit.export.plan import to_plan
+from trit.runtime import Session
+from trit.runtime.session import Step
+from trit.targets.description import Figure, Host, Microcontroller, Origin, Rram, Target
+from trit.targets.microcontroller import LANES, temporary_firmware
+from trit.targets.rram_cost import layer_costs, programming_energy
+from trit.targets.simulator import simulate
+
+Images = npt.NDArray[np.uint8]
+ORIGINS: tuple[Origin, ...] = ("measured", "simulated", "datasheet", "published", "assumed")  # strongest first
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of the plan for one image. What a target does not count is None."""
+
+    layer: str
+    operator: str
+    output: str  # kind and shape
+    macs: int
+    parameter_bytes: int  # weights and thresholds
+    latency: float  # s
+    energy: float  # J
+    instructions: int | None = None
+    senses: int | None = None
+    arrays: int | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One network on one target, one image at a time."""
+
+    target: str
+    title: str
+    layers: list[Layer]
+    latency_origin: Origin
+    energy_origin: Origin
+    weight_bits: int
+    flash: int | None = None  # bytes: code and model
+    ram: int | None = None  # bytes: arena, variables and stack
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def latency(self) -> float:
+        return sum(layer.latency for layer in self.layers)
+
+    @property
+    def energy(self) -> float:
+        return sum(layer.energy for layer in self.layers)
+
+
+def profile(graph: Graph, target: Target, images: Images | None = None) -> Profile:
+    """The network's costs on the target, for the first of the images (N, C, H, W) or a blank one.
+
+    Raises TritError if the network does not fit the target, saying by how much, or a tool is missing.
+    """
+    if images is None:
+        images = np.zeros((1, *graph.tensors[graph.input].shape), np.uint8)
+    match target:
+        case Host():
+            return _host(graph, target, images)
+        case Microcontroller():
+            return _microcontroller(graph, target, images)
+        case Rram():
+            return _rram(graph, target)
+
+
+def weakest(origins: Sequence[Origin]) -> Origin:
+    """The origin of a figure computed from figures of these origins."""
+    return max(origins, key=ORIGINS.index)
+
+
+def weight_bits(graph: Graph) -> int:
+    """1 bit a binary weight, 2 a ternary one."""
+    bits = {"binary": 1, "ternary": 2}
+    return sum(node.weights.size * bits[node.weight_kind] for node in graph.nodes if isinstance(node, Conv))
+
+
+def _host(graph: Graph, target: Host, images: Images) -> Profile:
+    session = Session(to_plan(graph))
+    times = session.profile(images[:1])
+    layers = [_layer(t.step, t.seconds, t.seconds * target.power.value) for t in times]
+    return Profile(
+        target.name,
+        f"{target.title}, {session.variant} kernels",
+        layers,
+        "measured",
+        weakest(["measured", target.power.origin]),
+        weight_bits(graph),
+        flash=len(to_plan(graph)),
+        ram=session.arena_size,
+        notes=["flash is the plan's file, RAM its arena", *_notes(target)],
+    )
+
+
+def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> Profile:
+    steps = Session(to_plan(graph, lanes=LANES)).steps
+    with temporary_firmware(graph, target) as firmware:
+        run = simulate(firmware.elf, target, graph, images[:1])
+    seconds_each = target.cycles_per_instruction.value / target.clock.value
+    watts = target.supply.value * target.current.value
+    layers = [
+        _layer(step, count * seconds_each, count * seconds_each * watts, instructions=count)
+        for step, count in zip(steps, run.step_instructions, strict=True)
+    ]
+    latency_origin = weakest(["simulated", target.clock.origin, target.cycles_per_instruction.origin])
+    return Profile(
+        target.name,
+        target.title,
+        layers,
+        latency_origin,
+        weakest([latency_origin, target.supply.origin, target.current.origin]),
+        weight_bits(graph),
+        flash=firmware.flash,
+        ram=firmware.static_ram + run.stack,
+        notes=["instructions are counted in the simulator, exactly", *_notes(target)],
+    )
+
+
+def _rram(graph: Graph, target: Rram) -> Profile:
+    costs = layer_costs(graph, target)
+    steps = {step.name: step for step in Session(to_plan(graph)).steps}
+    layers = [
+        _layer(
+            steps[cost.step.node.name],
+            cost.latency,
+            cost.energy,
+            senses=cost.senses or None,
+            arrays=cost.arrays or None,
+        )
+        for cost in costs
+    ]
+    origins = [figure.origin for _, figure in target.cost]
+    arrays = sum(cost.arrays for cost in costs)
+    used = sum(cost.arrays * cost.utilisation for cost in costs)
+    joules = programming_energy(graph, target)
+    return Profile(
+        target.name,
+        target.title,
+        layers,
+        target.cost.read_time.origin,
+        weakest(origins),
+        weight_bits(graph),
+        notes=[
+            f"{arrays} arrays of {target.array.rows} × {target.array.columns} synapses, {used / arrays:.0%} used",
+            f"programming every device once takes {joules * 1e6:.3g} µJ ({target.cost.program_energy.origin})",
+            *_notes(target),
+        ],
+    )
+
+
+def _layer(step: Step, latency: float, energy: float, **counts: Any) -> Layer:
+    shape = "×".join(str(size) for size in step.output_shape)
+    return Layer(
+        step.name,
+        step.operator,
+        f"{step.output_kind} {shape}",
+        step.macs,
+        step.parameter_bytes,
+        latency,
+        energy,
+        **counts,
+    )
+
+
+def _notes(target: Target) -> list[str]:
+    """One line a figure that is only assumed, so that nobody takes it for more; error rates cost nothing."""
+    figures = [(key, figure) for key, figure in target.figures() if not key.startswith("errors.")]
+    return [f"assumed: {key} = {_text(figure)}" for key, figure in figures if figure.origin == "assumed"]
+
+
+def _text(figure: Figure) -> str:
+    return f"{figure.value:g} {figure.unit} ({figure.source})"
