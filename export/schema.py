@@ -39,7 +39,7 @@ def check(schema: type[_Schema], table: dict[str, Any], what: str) -> _Schema:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """"did you mean X? " for the known name nearest to a mistyped one, or nothing."""
+    """ "did you mean X? " for the known name nearest to a mistyped one, or nothing."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f"did you mean {close[0]}? " if close else ""
 
