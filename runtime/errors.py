@@ -6,7 +6,11 @@ class TritError(ValueError):
     """A mistake the command line reports as one line with exit status 2."""
 
 
-class MissingExtra(TritError):
+class Unavailable(TritError):
+    """Nothing is wrong, but it cannot be done here: a package, a processor's feature or memory is missing."""
+
+
+class MissingExtra(Unavailable):
     """A package that an optional part needs is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, Unavailable
 from trit.runtime.images import as_images
 from trit.runtime.library import VARIANTS, StepInfo, library, status_text
 
@@ -129,7 +129,7 @@ class Session:
         if variant not in VARIANTS:
             raise TritError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
         if self._library.trit_set_variant(self._handle, VARIANTS.index(variant)):
-            raise TritError(f"this machine or build lacks the variant {variant!r}")
+            raise Unavailable(f"this machine or build lacks the variant {variant!r}")
 
     def _check(self, status: int) -> None:
         if status:

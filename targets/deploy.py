@@ -12,7 +12,7 @@ from pathlib import Path
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, Unavailable
 from trit.targets.description import Host, Microcontroller, Rram, Target
 from trit.targets.microcontroller import build_firmware, write_firmware
 from trit.targets.rram_programming import write_programming
@@ -83,7 +83,7 @@ def _claim(folder: Path) -> None:
 
 def _run_make(folder: Path, ran_on: str) -> Deployment:
     if shutil.which("make") is None:
-        raise TritError("make is not installed (Debian: apt-get install make)")
+        raise Unavailable("make is not installed (Debian: apt-get install make)")
     done = subprocess.run(["make", "-s", "-C", str(folder), "run"], capture_output=True, text=True)
     try:
         equal, count = _counts(done.stdout)

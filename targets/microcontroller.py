@@ -20,7 +20,7 @@ import numpy as np
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
-from trit.runtime.errors import MissingExtra, TritError
+from trit.runtime.errors import MissingExtra, TritError, Unavailable
 from trit.targets.description import Microcontroller
 from trit.targets.sources import Images, write_sources
 
@@ -64,7 +64,7 @@ def build_firmware(target: Microcontroller, folder: Path) -> Firmware:
     if importlib.util.find_spec("ziglang") is None:
         raise MissingExtra("ziglang", "mcu")
     if shutil.which("make") is None:
-        raise TritError("make is not installed (Debian: apt-get install make)")
+        raise Unavailable("make is not installed (Debian: apt-get install make)")
     compiler = f"{sys.executable} -m ziglang cc {ZIG_TARGETS[target.core]}"
     command = ["make", "-s", "-j2", "-C", str(folder), "firmware.elf", f"CROSS_CC={compiler}"]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment())
@@ -98,7 +98,7 @@ def _refuse_overflow(target: Microcontroller, messages: str) -> None:
         # lld: will not fit in region 'FLASH': overflowed by N bytes; GNU ld: region `FLASH' overflowed by N bytes
         found = [int(count) for count in re.findall(rf"region [`']{region}'.*?overflowed by (\d+) bytes", messages)]
         if found:
-            raise TritError(
+            raise Unavailable(
                 f"the model is too large for {target.name}: it takes {max(found):,} bytes more than the "
                 f"{memory.size:,} bytes of {region.lower()} there are"
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trit.export.graph import BoolArray, Conv, Graph, Int8Array
-from trit.runtime.errors import TritError
+from trit.runtime.errors import Unavailable
 from trit.targets.description import Rram
 from trit.targets.rram_cell import program
 
@@ -60,7 +60,7 @@ def weight_matrix(node: Conv) -> Int8Array:
 def map_graph(graph: Graph, target: Rram) -> list[LayerMap]:
     """Every convolution in execution order, each tile in its own array.
 
-    Raises TritError if the chip has fewer arrays than the network needs.
+    Raises Unavailable if the chip has fewer arrays than the network needs.
     """
     layers: list[LayerMap] = []
     used = 0
@@ -70,7 +70,7 @@ def map_graph(graph: Graph, target: Rram) -> list[LayerMap]:
             used += len(layers[-1].tiles)
     available = target.array.available
     if available is not None and used > available:
-        raise TritError(
+        raise Unavailable(
             f"the model is too large for {target.name}: it takes {used} arrays, {used - available} more than the "
             f"{available} there are"
         )

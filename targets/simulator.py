@@ -6,8 +6,10 @@ Counts are exact: every basic block that runs is counted, and decoded once with 
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,11 +43,16 @@ class Simulation:
 
 
 def run_simulated(graph: Graph, images: Images, target: Microcontroller | None = None) -> Array:
-    """Scores (N, C, H, W) of the graph's firmware for images (N, C, H, W), on `cortex-m4` by default."""
+    """Scores (N, C, H, W) of the graph's firmware for images (N, C, H, W), on `cortex-m4` by default.
+
+    The images are shared out among simulated cores, one a processor of this machine.
+    """
     chosen = target or load_target("cortex-m4")
     assert isinstance(chosen, Microcontroller)
-    with temporary_firmware(graph, chosen) as firmware:
-        return simulate(firmware.elf, chosen, graph, images, count=False).scores
+    parts = np.array_split(images, min(os.cpu_count() or 1, max(1, len(images))))
+    with temporary_firmware(graph, chosen) as firmware, ThreadPoolExecutor(len(parts)) as pool:
+        runs = pool.map(lambda part: simulate(firmware.elf, chosen, graph, part, count=False), parts)
+        return np.concatenate([run.scores for run in runs])
 
 
 def simulate(

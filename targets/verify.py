@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trit.export import reference
 from trit.export.graph import Graph
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, Unavailable
 
 Images = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
@@ -22,10 +22,10 @@ REFERENCE_BATCH = 128  # images whose accumulators are in memory at a time
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one executor did: its scores equal the reference's, or differ on some images, or it could not run."""
+    """What one executor did: its scores equal the reference's, or differ on some images; it failed, or is not here."""
 
     executor: str
-    status: Literal["equal", "differs", "skipped"]
+    status: Literal["equal", "differs", "failed", "skipped"]
     images: int
     differing: int = 0
     accuracy: float | None = None
@@ -47,8 +47,10 @@ def verify(graph: Graph, images: Images, labels: Array | None = None, only: str 
         start = time.perf_counter()
         try:
             scores = run(graph, images)
-        except TritError as error:
+        except Unavailable as error:
             yield Verdict(name, "skipped", 0, note=str(error))
+        except TritError as error:
+            yield Verdict(name, "failed", 0, note=str(error))
         else:
             yield _verdict(name, scores, expected, labels, time.perf_counter() - start)
 
@@ -77,10 +79,10 @@ def _flat(scores: Array) -> Array:
 
 
 def _onnxruntime(graph: Graph, images: Images) -> Array:
-    from trit.export.onnx_writer import to_onnx
+    from trit.export.onnx_writer import onnx_bytes
     from trit.export.onnxruntime_session import run_onnxruntime
 
-    return run_onnxruntime(to_onnx(graph).SerializeToString(), images)
+    return run_onnxruntime(onnx_bytes(graph), images)
 
 
 def _tvm(graph: Graph, images: Images) -> Array:

@@ -61,5 +61,5 @@ def test_running_out_of_space_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_reading_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TritError, match="cannot read .*nothing: No such file"):
+    with pytest.raises(TritError, match=r"cannot read .*nothing: No such file"):
         read_bytes(tmp_path / "nothing")

@@ -38,7 +38,7 @@ class Cnn(Table):
 
     kind: Literal["cnn"]
     stages: list[Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]] = Field(min_length=1)
-    hidden: list[Annotated[int, Field(gt=0)]] = []
+    hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
 
 
 class Vgg(Table):

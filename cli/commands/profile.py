@@ -50,7 +50,11 @@ def _as_json(profile: Profile) -> dict[str, Any]:
 
 def _print(profile: Profile) -> None:
     rows = [_row(asdict(layer)) for layer in profile.layers]
-    total: dict[str, Any] = {"layer": "total", "latency": quantity(profile.latency, "s"), "energy": quantity(profile.energy, "J")}
+    total: dict[str, Any] = {
+        "layer": "total",
+        "latency": quantity(profile.latency, "s"),
+        "energy": quantity(profile.energy, "J"),
+    }
     for key in ("macs", "parameter_bytes", "instructions", "senses", "arrays"):
         values = [row[key] for row in rows if row[key] is not None]
         total[key] = sum(values) if values else None

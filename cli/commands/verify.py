@@ -24,7 +24,7 @@ def verify(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Run one model in every executor and compare the scores bit for bit. Exit status 1 if any differs.
+    """Run one model in every executor and compare the scores bit for bit. Exit status 1 if any differs or fails.
 
     Example: trit verify fashion.onnx --images 256
     """
@@ -43,7 +43,7 @@ def verify(
         for verdict in verdicts_of(graph, inputs.images, inputs.labels, only):
             rows.append(asdict(verdict))
             progress.update(task, description=pending.pop(0) if pending else "done")
-    differs = any(row["status"] == "differs" for row in rows)
+    differs = any(row["status"] in ("differs", "failed") for row in rows)
     title = f"{model.name} on {inputs.origin}"
     show(title, _COLUMNS, rows, json, model=str(model), inputs=inputs.origin, equal=not differs)
     raise typer.Exit(1 if differs else 0)
