@@ -7,7 +7,6 @@ thresholds and pools are digital. With errors, every read of a synapse may go wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,24 +28,6 @@ WINDOW_BYTES = 1 << 25  # a layer's unfolded input, which bounds the images comp
 FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """Fraction of images whose highest score is their label: error-free, and over independent draws of errors."""
-
-    images: int
-    error_free: float
-    repeats: list[float]
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.repeats))
-
-    @property
-    def std(self) -> float:
-        """Standard deviation over the draws, of the sample (n - 1); 0 for a single draw."""
-        return float(np.std(self.repeats, ddof=1)) if len(self.repeats) > 1 else 0.0
-
-
 def error_rates(target: Rram) -> ErrorRates:
     """The error rates that the description gives."""
     return ErrorRates(**{name: figure.value for name, figure in target.errors})
@@ -59,26 +40,9 @@ def default_chip() -> Rram:
     return target
 
 
-def accuracy(
-    graph: Graph,
-    images: Images,
-    labels: Array,
-    target: Rram | None = None,
-    repeats: int = 10,
-    seed: int = 0,
-    errors: ErrorRates | BitErrorRate | None = None,
-) -> Accuracy:
-    """Accuracy on images (N, C, H, W) with labels (N,), with the errors given or the description's."""
-    chosen = target or default_chip()
-    errors = errors or error_rates(chosen)
-    if len(images) != len(labels) or not len(images):
-        raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
-
-    def correct(errors: ErrorRates | BitErrorRate | None, seed: int | tuple[int, int]) -> float:
-        scores = run_rram(graph, images, chosen, errors, seed).reshape(len(images), -1)
-        return float((scores.argmax(axis=1) == labels).mean())
-
-    return Accuracy(len(images), correct(None, 0), [correct(errors, (seed, repeat)) for repeat in range(repeats)])
+def run_rram_with_errors(graph: Graph, images: Images, target: Rram, seed: int = 0) -> Array:
+    """`run_rram` with the description's error rates."""
+    return run_rram(graph, images, target, error_rates(target), seed)
 
 
 def run_rram(
@@ -86,7 +50,7 @@ def run_rram(
     images: Images,
     target: Rram | None = None,
     errors: ErrorRates | BitErrorRate | None = None,
-    seed: int | tuple[int, int] = 0,
+    seed: int = 0,
 ) -> Array:
     """Output (N, C, H, W) of the graph for uint8 images (N, C, H, W) on the chip, `rram-2t2r-130nm` by default.
 

@@ -42,6 +42,7 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
         # The schedule counts steps itself: accelerate would advance it once a process.
         self.schedule = schedule
+        self._forward = self.network.forward  # accelerate replaces it by one that computes in bfloat16
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
 
     @property
@@ -79,7 +80,7 @@ class Trainer:
                 torch.split(self.test_images, TEST_BATCH), torch.split(self.test_labels, TEST_BATCH), strict=True
             )
             for images, labels in batches:
-                right += int((self.network(images).argmax(1) == labels).sum())
+                right += int((self._forward(images).argmax(1) == labels).sum())
         return right / len(self.test_labels)
 
     def state(self) -> dict[str, Any]:

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trit.console import stderr
+from trit.runtime.errors import TritError
 from trit.tables import Column, quantity, show, show_json
 
 if TYPE_CHECKING:
+    from trit.targets.accuracy import Accuracy
     from trit.targets.profile import Profile
 
 
 def profile(
     model: Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")],
     target: Annotated[str, typer.Option(help="Targets, separated by commas: names or .toml files.")] = "host",
+    accuracy: Annotated[int, typer.Option(min=0, help="Also the accuracy on this many test images.")] = 0,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
     """Time, energy and memory of a model on targets, layer by layer, for one image.
@@ -27,28 +33,35 @@ def profile(
     """
     from trit.files import read_model
     from trit.inputs import inputs_for
+    from trit.targets.accuracy import accuracy as accuracy_of
     from trit.targets.description import load_target
     from trit.targets.profile import profile as profile_of
 
     targets = [load_target(name) for name in target.split(",")]
     graph = read_model(model)
-    images = inputs_for(graph, 1).images
-    profiles: list[Profile] = []
+    inputs = inputs_for(graph, max(1, accuracy), data)
+    if accuracy and inputs.labels is None:
+        raise TritError(f"{model}: there are no labelled images for its accuracy: name their folder with --data")
+    results: list[tuple[Profile, Accuracy | None]] = []
     for each in targets:
         with stderr.status(f"{each.name}: {each.title}"):
-            profiles.append(profile_of(graph, each, images))
+            costs = profile_of(graph, each, inputs.images)
+            labelled = accuracy > 0 and inputs.labels is not None
+            right = accuracy_of(graph, each, inputs.images, inputs.labels) if labelled else None
+            results.append((costs, right))
     if json:
-        show_json(model=str(model), profiles=[_as_json(result) for result in profiles])
+        show_json(model=str(model), inputs=inputs.origin, profiles=[_as_json(*result) for result in results])
         return
-    for result in profiles:
-        _print(result)
+    for costs, right in results:
+        _print(costs, f"accuracy {right} on {inputs.origin}" if right else None)
 
 
-def _as_json(profile: Profile) -> dict[str, Any]:
-    return {**asdict(profile), "latency": profile.latency, "energy": profile.energy}
+def _as_json(profile: Profile, accuracy: Accuracy | None) -> dict[str, Any]:
+    right = None if accuracy is None else {**asdict(accuracy), "mean": accuracy.mean, "std": accuracy.std}
+    return {**asdict(profile), "latency": profile.latency, "energy": profile.energy, "accuracy": right}
 
 
-def _print(profile: Profile) -> None:
+def _print(profile: Profile, accuracy: str | None) -> None:
     rows = [_row(asdict(layer)) for layer in profile.layers]
     total: dict[str, Any] = {
         "layer": "total",
@@ -62,6 +75,8 @@ def _print(profile: Profile) -> None:
     memory = [f"{name} {size:,} bytes" for name, size in (("flash", profile.flash), ("RAM", profile.ram)) if size]
     origins = f"latency {profile.latency_origin}, energy {profile.energy_origin}"
     notes = [", ".join([*memory, f"{profile.weight_bits:,} weight bits", origins]), *profile.notes]
+    if accuracy:
+        notes.insert(0, accuracy)
     show(f"{profile.target}: {profile.title}", columns, [*rows, total], notes=notes)
 
 

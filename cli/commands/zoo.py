@@ -51,5 +51,6 @@ _COLUMNS = [
     Column("bytes", "bytes", "{:,}"),
     Column("accuracy", "accuracy", "{:.2%}"),
     Column("test_set", "measured on"),
+    Column("minutes", "minutes to train"),
     Column("command", "made by"),
 ]

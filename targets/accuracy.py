@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many images a network classifies right on a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trit.export.graph import Graph
+from trit.export.plan import to_plan
+from trit.runtime import Session
+from trit.runtime.errors import TritError
+from trit.targets.description import Host, Microcontroller, Rram, Target
+from trit.targets.rram_executor import run_rram_with_errors
+from trit.targets.simulator import run_simulated
+
+Images = npt.NDArray[np.uint8]
+RRAM_DRAWS = 5  # of read errors
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Fraction of images whose highest score is their label: the mean over draws of errors, one without errors."""
+
+    images: int
+    draws: list[float]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.draws))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over the draws, of the sample (n - 1); 0 for a single one."""
+        return float(np.std(self.draws, ddof=1)) if len(self.draws) > 1 else 0.0
+
+    def __str__(self) -> str:
+        spread = f" ± {self.std:.2%}" if len(self.draws) > 1 else ""
+        return f"{self.mean:.2%}{spread}"
+
+
+def accuracy(graph: Graph, target: Target, images: Images, labels: npt.NDArray[Any]) -> Accuracy:
+    """Accuracy on images (N, C, H, W) with labels (N,): computed there, simulated, or with the chip's read errors."""
+    if len(images) != len(labels) or not len(images):
+        raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
+    match target:
+        case Host():
+            runs = [Session(to_plan(graph)).run(images)]
+        case Microcontroller():
+            runs = [run_simulated(graph, images, target)]
+        case Rram():
+            runs = [run_rram_with_errors(graph, images, target, seed) for seed in range(RRAM_DRAWS)]
+    right = [scores.reshape(len(images), -1).argmax(axis=1) == labels for scores in runs]
+    return Accuracy(len(images), [float(hits.mean()) for hits in right])
