@@ -45,7 +45,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _explain(schema: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A mistyped key is also a missing one; the mistyping says more.
+    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     path, allowed = _follow(schema, first["loc"])
     key = ".".join(path)
     if first["type"] == "extra_forbidden":

@@ -2,6 +2,7 @@
 """Runs firmware for a Cortex-M under unicorn and counts instructions, in all and for each step of the plan.
 
 Counts are exact: every basic block that runs is counted, and decoded once with capstone to know its instructions.
+An instruction whose condition fails counts as one, since it is issued and takes a cycle.
 """
 
 from __future__ import annotations
