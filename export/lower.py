@@ -9,6 +9,7 @@ integer tensor of the graph and, per channel, the affine function that makes the
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -67,22 +68,30 @@ def _trace(network: nn.Module) -> _Traced:
 def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.Module], lowering: Lowering) -> Any:
     if node.op == "placeholder":
         return lowering.placeholder()
-    if node.op == "call_module":
-        return _module(str(node.target), modules[str(node.target)], values[node.args[0]], lowering)  # type: ignore[index]
-    if node.op == "call_function" and node.target in (operator.add, operator.iadd, torch.add):
-        left, right = (values.get(term) if isinstance(term, fx.Node) else None for term in node.args[:2])
-        if isinstance(left, Value) and isinstance(right, Value):
+    operands = [values[a] if isinstance(a, fx.Node) else a for a in node.args]
+    match operands:
+        case [Value() as value] if node.op == "call_module":
+            return _module(str(node.target), modules[str(node.target)], value, lowering)
+        case [Value() as left, Value() as right] if node.target in _ADDITIONS and not node.kwargs:
             return layers.add(node.name, left, right, lowering)
-        raise GraphError(f"{node.name}: adds a constant; put it into a bias")
-    if node.target in (torch.flatten, "flatten"):
-        return values[node.args[0]]  # type: ignore[index]
+        case [Value(), *_] | [_, Value()] if node.target in _ADDITIONS:
+            raise GraphError(f"{node.name}: adds a constant or a multiple; put it into a bias or a scale")
+        case [Value() as value, *axes] if node.target in (torch.flatten, "flatten"):
+            if [*axes, *node.kwargs.values()] not in ([1], [1, -1]):
+                raise GraphError(f"{node.name}: only flattening of all but the batch is supported: flatten(x, 1)")
+            return replace(value, flat=True)
     name = getattr(node.target, "__name__", node.target)
     raise GraphError(f"{node.name} ({name}) is not supported: use the layers in {_SUPPORTED}, + and flatten")
+
+
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
 def _module(path: str, module: nn.Module, value: Value, lowering: Lowering) -> Value:
     for kinds, lower_module in layers.LAYERS:
         if type(module).__name__ in kinds:
+            if value.limits and lower_module not in layers.AFTER_HARDTANH:
+                raise GraphError(f"layer {path} reads clipped values: put an activation behind the Hardtanh before it")
             return lower_module(path, module, value, lowering)
     raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
 
@@ -95,7 +104,7 @@ def _finish(lowering: Lowering, value: Any) -> Graph:
     if not isinstance(value, Value):
         raise GraphError("the network returns several values; return the scores alone")
     source = lowering.tensors[value.tensor]
-    if source.kind != "int32":
+    if source.kind != "int32" or value.limits:
         raise GraphError("the network ends in an activation; end it with a layer and, if wanted, batch norm")
     scale, bias = score_factors(value.channels)
     lowering.nodes.append(Scores("scores", value.tensor, "scores", scale, bias))

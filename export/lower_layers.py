@@ -96,7 +96,7 @@ def dense(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
 def _accumulate(node: Conv, scale: Any, bias: Any, value: Value, lowering: Lowering) -> Value:
     source = lowering.tensors[value.tensor]
     common = value.common_scale()
-    if source.kind not in ("uint8", "binary", "ternary") or common is None or value.limits:
+    if source.kind not in ("uint8", "binary", "ternary") or common is None:
         raise GraphError(f"layer {node.name} reads real values: put BinaryActivation or TernaryActivation before it")
     outputs = node.weights.shape[0]
     kernel = (node.weights.shape[2], node.weights.shape[3])
@@ -199,6 +199,8 @@ def add(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
     scales = [value.common_scale() for value in (left, right)]
     if shapes[0] != shapes[1]:
         raise GraphError(f"{name}: adds tensors of {shapes[0]} and {shapes[1]}")
+    if left.limits or right.limits:
+        raise GraphError(f"{name}: adds clipped values: put an activation behind the Hardtanh before it")
     if scales[0] is None or scales[0] != scales[1]:
         raise GraphError(f"{name}: adds values of different scales; add before batch norm, with weights without scale")
     node = Add(name, left.tensor, right.tensor, f"{name}.sum")
@@ -234,6 +236,8 @@ LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("Flatten",), flatten),
     (("Identity", "Dropout", "Dropout1d", "Dropout2d"), identity),
 ]
+# Clipping commutes with these alone.
+AFTER_HARDTANH = (binary_activation, ternary_activation, max_pool, flatten, identity)
 
 
 def _fractions(values: Any, path: str, count: int) -> list[Fraction]:

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lowering: the integer graph means what the torch network computes, and what cannot be lowered is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests_support import WORD_BOUNDARIES
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+from torch import Tensor, nn  # noqa: E402
+
+from trit.export import reference  # noqa: E402
+from trit.export.graph import Graph, GraphError, MaxPool  # noqa: E402
+from trit.export.lower import lower  # noqa: E402
+from trit.train.layers import (  # noqa: E402
+    BinaryActivation,
+    BinaryWeights,
+    Pixels,
+    QuantConv1d,
+    QuantConv2d,
+    QuantLinear,
+    TernaryActivation,
+    TernaryMeanWeights,
+    TernaryWeights,
+)
+
+Shape = tuple[int, int, int]
+
+
+def settle(network: nn.Module, shape: Shape, seed: int = 0) -> nn.Module:
+    """Random affine parameters, and running statistics near what the data gives."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.momentum = 0.5
+            for parameter in (module.weight, module.bias):
+                nn.init.normal_(parameter, generator=generator)
+    network.train()
+    size = shape if shape[1] > 1 else (shape[0], shape[2])
+    for _ in range(3):
+        network(torch.randint(0, 256, (16, *size), generator=generator).float())
+    return network.eval()
+
+
+def assert_same_meaning(network: nn.Module, shape: Shape, count: int = 24) -> Graph:
+    """Scores of the integer graph against torch's in float64, where rounding cannot move an activation."""
+    graph = lower(network, shape)
+    images = np.random.default_rng(1).integers(0, 256, (count, *shape), dtype=np.uint8)
+    inputs = torch.from_numpy(images if shape[1] > 1 else images[:, :, 0])
+    with torch.no_grad():
+        expected = _in_double(network)(inputs.double()).numpy()
+    scores = reference.run(graph, images).reshape(expected.shape)
+    np.testing.assert_allclose(scores, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
+    return graph
+
+
+def _in_double(network: nn.Module) -> nn.Module:
+    """The network with every parameter in float64, but weights quantized as in float32."""
+    for module in network.modules():
+        if isinstance(module, QuantLinear | QuantConv1d | QuantConv2d):
+            integers, scale, _ = module.integer_weights()
+            fixed = (
+                integers.double()
+                if scale is None
+                else integers * scale.double().reshape(-1, *[1] * (integers.dim() - 1))
+            )
+            module.weight_quantizer.forward = lambda _, fixed=fixed: fixed  # type: ignore[method-assign]
+    return network.double()
+
+
+WEIGHTS: list[Callable[[bool], nn.Module]] = [
+    lambda scaled: BinaryWeights(scaled),
+    lambda scaled: TernaryWeights(0.02, scaled),
+    lambda scaled: TernaryMeanWeights(scaled),
+]
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> tuple[nn.Module, Shape]:
+    """Convolution, pool and norm in either order, activation; then the same again and a dense layer."""
+    torch.manual_seed(draw(st.integers(0, 1000)))
+    height, width = draw(st.integers(14, 17)), draw(st.integers(14, 17))
+    channels = draw(st.sampled_from([1, 3]))
+    layers: list[nn.Module] = [Pixels(draw(st.sampled_from([0, 73, 255])))]
+    shape = (channels, height, width)
+    for _ in range(draw(st.integers(1, 2))):
+        outputs = draw(st.sampled_from(WORD_BOUNDARIES))
+        quantizer = draw(st.sampled_from(WEIGHTS))(draw(st.booleans()))
+        kernel, padding = draw(st.integers(1, 3)), draw(st.integers(0, 1))
+        stride = draw(st.integers(1, 2))
+        layers.append(
+            QuantConv2d(channels, outputs, kernel, quantizer, draw(st.booleans()), padding=padding, stride=stride)
+        )
+        pool = draw(st.sampled_from([None, nn.MaxPool2d(2, 1), nn.AvgPool2d(2, 1), nn.MaxPool2d(2, 1, 1)]))
+        norm = [nn.BatchNorm2d(outputs)]
+        middle = norm if pool is None else draw(st.sampled_from([[pool, *norm], [*norm, pool]]))
+        layers += [*middle, draw(st.sampled_from([BinaryActivation(), TernaryActivation(0.5, 1.5)]))]
+        channels = outputs
+    layers.append(nn.Flatten())
+    width_of_dense = nn.Sequential(*layers).eval()(torch.zeros(1, *shape)).shape[1]
+    dense = QuantLinear(width_of_dense, 5, TernaryMeanWeights(scaled=draw(st.booleans())), bias=draw(st.booleans()))
+    return settle(nn.Sequential(*layers, dense, nn.BatchNorm1d(5)), shape), shape
+
+
+@given(networks())
+@settings(max_examples=60)
+def test_random_networks(case: tuple[nn.Module, Shape]) -> None:
+    assert_same_meaning(*case)
+
+
+def ternary() -> TernaryMeanWeights:
+    return TernaryMeanWeights()
+
+
+class Residual(nn.Module):
+    """A block whose sum of activations and accumulators is normalized."""
+
+    def __init__(self, plus: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.first = QuantConv2d(2, 33, 3, ternary(), padding=1)
+        self.norm1, self.act1 = nn.BatchNorm2d(33), TernaryActivation(0.5, 1.5)
+        self.second = QuantConv2d(33, 33, 3, BinaryWeights(), padding=1)
+        self.norm2, self.act2 = nn.BatchNorm2d(33), BinaryActivation()
+        self.pool, self.dense = nn.AdaptiveAvgPool2d(1), QuantLinear(33, 4, ternary())
+        self.plus = plus
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act1(self.norm1(self.first(x)))
+        x = self.act2(self.norm2(self.plus(self.second(x), x)))
+        return self.dense(torch.flatten(self.pool(x), 1))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("plus", [lambda a, b: a + b, torch.add, lambda a, b: a.add(b)], ids=["+", "torch.add", "add"])
+def test_residual_connections(plus: Callable[[Tensor, Tensor], Tensor]) -> None:
+    graph = assert_same_meaning(settle(Residual(plus), (2, 6, 5)), (2, 6, 5))
+    assert [type(node).__name__ for node in graph.nodes] == [
+        "Conv", "Threshold", "Conv", "Add", "Threshold", "SumPool", "Conv", "Scores",
+    ]  # fmt: skip
+
+
+def test_depthwise_and_grouped() -> None:
+    network = nn.Sequential(
+        QuantConv2d(3, 33, 3, BinaryWeights()),
+        nn.BatchNorm2d(33),
+        nn.Hardtanh(),
+        nn.Dropout(),
+        TernaryActivation(0.5, 1.0),
+        QuantConv2d(33, 33, 3, TernaryMeanWeights(scaled=True), padding="same", groups=33),
+        nn.BatchNorm2d(33),
+        BinaryActivation(),
+        QuantConv2d(33, 66, 1, ternary(), groups=3, bias=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+    assert_same_meaning(settle(network, (3, 7, 7)), (3, 7, 7))
+
+
+def test_one_dimension() -> None:
+    network = nn.Sequential(
+        Pixels(128),
+        QuantConv1d(4, 31, 5, ternary(), padding=2, stride=2),
+        nn.BatchNorm1d(31),
+        nn.MaxPool1d(2),
+        BinaryActivation(),
+        QuantConv1d(31, 31, 3, ternary(), padding="same", dilation=2, groups=31),
+        nn.AvgPool1d(2),
+        nn.BatchNorm1d(31),
+        TernaryActivation(0.5, 1.5),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        QuantLinear(31, 3, ternary()),
+    )
+    assert_same_meaning(settle(network, (4, 1, 40)), (4, 1, 40))
+
+
+def test_pools_run_on_bits_where_a_threshold_follows() -> None:
+    network = nn.Sequential(
+        QuantConv2d(1, 8, 3, ternary()), nn.MaxPool2d(2), nn.BatchNorm2d(8), BinaryActivation(),
+        nn.Flatten(), QuantLinear(8 * 9, 2, ternary()),
+    )  # fmt: skip
+    graph = assert_same_meaning(settle(network, (1, 8, 8)), (1, 8, 8))
+    (pool,) = [node for node in graph.nodes if isinstance(node, MaxPool)]
+    assert graph.tensors[pool.input].kind == "binary"
+    assert pool.minimum is not None  # some of the random γ are negative
+
+
+class Calls(nn.Module):
+    def __init__(self, forward: Callable[[nn.Module, Tensor], Tensor], **layers: nn.Module) -> None:
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        self.body = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self, x)
+
+
+def dense() -> QuantLinear:
+    return QuantLinear(9, 9, ternary())
+
+
+UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
+    "a layer of torch": (
+        nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(9, 2))),
+        r"layer 1\.0 \(Linear\) is not supported: use Pixels, ",
+    ),
+    "a function": (Calls(lambda m, x: torch.relu(m.a(x)), a=nn.Flatten()), r"relu \(relu\) is not supported"),
+    "a branch": (Calls(lambda m, x: x if x.sum() > 0 else -x), "cannot be traced"),
+    "a constant": (Calls(lambda m, x: m.a(torch.flatten(x, 1)) + 1.0, a=dense()), "adds a constant"),
+    "a multiple": (
+        Calls(lambda m, x: torch.add(m.a(x.flatten(1)), m.a(x.flatten(1)), alpha=2), a=dense()),
+        "adds a constant or a multiple",
+    ),
+    "a flattened batch": (Calls(lambda m, x: torch.flatten(x)), "only flattening of all but the batch"),
+    "a flattening layer": (nn.Sequential(nn.Flatten(2), dense()), "layer 0: only flattening"),
+    "no activation": (
+        nn.Sequential(nn.Flatten(), dense(), dense()),
+        "layer 2 reads real values: put BinaryActivation or TernaryActivation before it",
+    ),
+    "an activation at the end": (
+        nn.Sequential(nn.Flatten(), dense(), BinaryActivation()),
+        "the network ends in an activation",
+    ),
+    "a clipped end": (nn.Sequential(nn.Flatten(), dense(), nn.Hardtanh()), "the network ends in an activation"),
+    "a norm of clipped values": (
+        nn.Sequential(nn.Flatten(), dense(), nn.Hardtanh(), nn.BatchNorm1d(9), BinaryActivation(), dense()),
+        "layer 3 reads clipped values",
+    ),
+    "a mean of clipped values": (
+        nn.Sequential(QuantConv2d(1, 2, 1, ternary()), nn.Hardtanh(), nn.AvgPool2d(3), BinaryActivation()),
+        "layer 2 reads clipped values",
+    ),
+    "a threshold outside the clip": (
+        nn.Sequential(nn.Flatten(), dense(), nn.Hardtanh(-0.1, 0.1), TernaryActivation(0.5, 1.0), dense()),
+        "layer 3: its threshold lies outside the Hardtanh",
+    ),
+    "two activations": (
+        nn.Sequential(nn.Flatten(), dense(), BinaryActivation(), BinaryActivation()),
+        "layer 3: its input is binary already",
+    ),
+    "two norms": (
+        nn.Sequential(nn.Flatten(), dense(), nn.BatchNorm1d(9), nn.BatchNorm1d(9)),
+        "layer 3: a second batch norm",
+    ),
+    "a wrong width": (nn.Sequential(nn.Flatten(), QuantLinear(8, 2, ternary())), "layer 1: reads 8 values"),
+    "a kernel too large": (nn.Sequential(QuantConv2d(1, 2, 4, ternary())), "layer 0: its 4×4 kernel does not fit"),
+    "circular padding": (
+        nn.Sequential(QuantConv2d(1, 2, 3, ternary(), padding=1, padding_mode="circular")),
+        "layer 0: padding mode 'circular'",
+    ),
+    "pixels late": (nn.Sequential(nn.Flatten(), dense(), Pixels()), r"layer 2 \(Pixels\) must be the first"),
+    "sums of two scales": (
+        Calls(
+            lambda m, x: m.a(x.flatten(1)) + m.b(x.flatten(1)),
+            a=QuantLinear(9, 3, TernaryMeanWeights(scaled=True)),
+            b=QuantLinear(9, 3, TernaryMeanWeights()),
+        ),
+        "adds values of different scales",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_what_cannot_be_lowered_is_named(case: str) -> None:
+    network, message = UNSUPPORTED[case]
+    with pytest.raises(GraphError, match=message) as mistake:
+        lower(network.eval(), (1, 3, 3))
+    assert "\n" not in str(mistake.value)
+
+
+def test_parameters_that_are_no_numbers_are_named() -> None:
+    network = nn.Sequential(nn.Flatten(), dense(), nn.BatchNorm1d(9)).eval()
+    network[2].running_mean[3] = float("nan")  # type: ignore[index, union-attr, operator]
+    with pytest.raises(GraphError, match="layer 2: a parameter is not a finite number"):
+        lower(network, (1, 3, 3))
