@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import io
+import zlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
-from trit.export.graph import Graph
+from trit.export.graph import Graph, Shape
 from trit.runtime.errors import TritError
+from trit.runtime.images import as_images
 
 SHIPPED = {"fashion-mnist": "fashion-mnist-test-256.npz"}  # in zoo/: the data set's first 256 test images
 
@@ -24,22 +27,24 @@ class Inputs:
     origin: str  # for the user: what these images are
 
 
-def inputs_for(graph: Graph, count: int | None, data: Path | None = None) -> Inputs:
+def inputs_for(graph: Graph, count: int | None, data: Path | None = None, file: Path | None = None) -> Inputs:
     """Up to `count` images (None: all there are) that fit the graph's input.
 
-    The test set named in the model's metadata is used if it is in `data`, $TRIT_DATA or the cache, or ships with
-    trit; it is not downloaded. Otherwise the images are random bytes from a fixed seed, without labels.
-    Raises TritError where the user named a folder that lacks the test set.
+    They come from `file`, if one is given. Else the test set named in the model's metadata is used if it is in `data`,
+    $TRIT_DATA or the cache, or ships with trit; it is not downloaded. Otherwise the images are random bytes from a
+    fixed seed, without labels. Raises TritError for a file that does not fit, and where the user named a folder that
+    lacks the test set.
     """
     name = graph.metadata.get("data", "")
-    found = _test_set(name, data) or _shipped(name)
+    shape = graph.tensors[graph.input].shape
+    found = _of_file(file, shape) if file is not None else _test_set(name, data) or _shipped(name)
     if found is None:
         rng = np.random.default_rng(0)
-        shape = (64 if count is None else count, *graph.tensors[graph.input].shape)
-        return Inputs(rng.integers(0, 256, shape, dtype=np.uint8), None, f"{shape[0]} random images")
+        count = 64 if count is None else count
+        return Inputs(rng.integers(0, 256, (count, *shape), dtype=np.uint8), None, f"{count} random images")
     images, labels, origin = found
     count = len(images) if count is None else min(count, len(images))
-    return Inputs(images[:count], labels[:count], f"{count} {origin}")
+    return Inputs(images[:count], None if labels is None else labels[:count], f"{count} {origin}")
 
 
 def shipped_images(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -48,7 +53,26 @@ def shipped_images(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
         return archive["images"], archive["labels"].astype(np.int64)
 
 
-_Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], str]
+_Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None, str]
+
+
+def _of_file(path: Path, shape: Shape) -> _Found:
+    """Images of a .npy file, or the arrays `images` and, if there, `labels` of a .npz file."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = loaded if isinstance(loaded, np.lib.npyio.NpzFile) else {"images": loaded}
+        images, labels = as_images(arrays["images"], shape), arrays.get("labels")
+    except OSError as error:
+        raise TritError(f"cannot read {path}: {error.strerror or error}") from error
+    except TritError as error:
+        raise TritError(f"{path}: {error}") from error
+    except (ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise TritError(f"{path}: neither a .npy file of images nor a .npz file with an array `images`") from error
+    if len(images) == 0:
+        raise TritError(f"{path}: holds no images")
+    if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
+        raise TritError(f"{path}: labels are {labels.dtype} {labels.shape}; {len(images)} images need as many integers")
+    return images, labels if labels is None else labels.astype(np.int64), f"images of {path.name}"
 
 
 def _test_set(name: str, data: Path | None) -> _Found | None:

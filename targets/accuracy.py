@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
-from trit.targets.description import Host, Microcontroller, Rram, Target
+from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
 from trit.targets.rram_executor import run_rram_with_errors
 from trit.targets.simulator import run_simulated
 
@@ -27,6 +27,8 @@ class Accuracy:
 
     images: int
     draws: list[float]
+    origin: Origin
+    notes: list[str] = field(default_factory=list)  # what is only assumed
 
     @property
     def mean(self) -> float:
@@ -39,19 +41,23 @@ class Accuracy:
 
     def __str__(self) -> str:
         spread = f" ± {self.std:.2%}" if len(self.draws) > 1 else ""
-        return f"{self.mean:.2%}{spread}"
+        return f"{self.mean:.2%}{spread} ({self.origin})"
 
 
 def accuracy(graph: Graph, target: Target, images: Images, labels: npt.NDArray[Any]) -> Accuracy:
     """Accuracy on images (N, C, H, W) with labels (N,): computed there, simulated, or with the chip's read errors."""
     if len(images) != len(labels) or not len(images):
         raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
+    origin: Origin
+    notes: list[str] = []
     match target:
         case Host():
-            runs = [Session(to_plan(graph)).run(images)]
+            runs, origin = [Session(to_plan(graph)).run(images)], "measured"
         case Microcontroller():
-            runs = [run_simulated(graph, images, target)]
+            runs, origin = [run_simulated(graph, images, target)], "simulated"
         case Rram():
             runs = [run_rram_with_errors(graph, images, target, seed) for seed in range(RRAM_DRAWS)]
+            origin = weakest(["simulated", *(figure.origin for _, figure in target.errors)])
+            notes = [note for key, note in target.assumed().items() if key.startswith("errors.")]
     right = [scores.reshape(len(images), -1).argmax(axis=1) == labels for scores in runs]
-    return Accuracy(len(images), [float(hits.mean()) for hits in right])
+    return Accuracy(len(images), [float(hits.mean()) for hits in right], origin, notes)

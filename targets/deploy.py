@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trit.export.graph import Graph
@@ -40,12 +41,45 @@ class Deployment:
 
 
 def deploy(graph: Graph, target: Target, folder: Path, images: Images) -> Deployment:
-    """Fill `folder`, which must be new, empty or an earlier deployment; build and run what it holds.
+    """Make `folder`, which must be new, empty or an earlier deployment; build and run what it holds.
 
     images (N, C, H, W) and their scores go into the directory as its test. Raises TritError if the folder holds
-    other things, the network does not fit the target, or a tool is missing.
+    other things, the network does not fit the target, or a tool is missing; the folder is then as it was.
     """
-    _claim(folder)
+    _refuse_foreign(folder)
+    beside = folder.resolve().parent
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".trit-", dir=beside) as made,
+            tempfile.TemporaryDirectory(prefix=".trit-", dir=beside) as old,
+        ):
+            (Path(made) / MARK).touch()
+            done = _build_and_run(graph, target, Path(made), images)
+            folder.mkdir(exist_ok=True)
+            _move_contents(folder, Path(old))
+            _move_contents(Path(made), folder)
+    except OSError as error:
+        raise TritError(f"cannot write into {folder}: {error.strerror or error}") from error
+    return replace(done, folder=folder)
+
+
+MARK = ".trit-deployment"  # says that what a folder holds is ours to replace
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise TritError(f"{folder}: is a file; name a folder to write into")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise TritError(f"{folder}: holds other files; name a new or empty folder")
+
+
+def _move_contents(source: Path, to: Path) -> None:
+    for item in list(source.iterdir()):
+        item.rename(to / item.name)
+
+
+def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -> Deployment:
     match target:
         case Host():
             plan = to_plan(graph)
@@ -62,23 +96,6 @@ def deploy(graph: Graph, target: Target, folder: Path, images: Images) -> Deploy
             scores: Scores = Session(to_plan(graph)).run(images)
             write_programming(graph, target, folder, images, scores)
             return _run_make(folder, "the arrays' states, error-free")
-
-
-MARK = ".trit-deployment"  # says that what a folder holds is ours to replace
-
-
-def _claim(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise TritError(f"{folder}: is a file; name a folder to write into")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MARK).exists():
-            raise TritError(f"{folder}: holds other files; name a new or empty folder")
-        shutil.rmtree(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / MARK).touch()
-    except OSError as error:
-        raise TritError(f"cannot write into {folder}: {error.strerror}") from error
 
 
 def _run_make(folder: Path, ran_on: str) -> Deployment:

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PrivateAttr
 
 from trit.export.schema import Table, check, did_you_mean, parse_toml
 from trit.runtime.errors import TritError
 
-Origin = Literal["measured", "simulated", "datasheet", "published", "assumed"]
+Origin = Literal["measured", "simulated", "datasheet", "published", "assumed"]  # strongest first
 Positive = Annotated[int, Field(gt=0)]
 Address = Annotated[int, Field(ge=0, lt=1 << 32)]
 
@@ -40,6 +40,19 @@ class Described(Table):
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Every figure of the description with its key."""
         yield from _figures_in(self, "")
+
+    def assumed(self) -> dict[str, str]:
+        """One line for each figure that is only assumed, by its key, so that nobody takes it for more."""
+        return {
+            key: f"assumed: {key} = {figure.value:g} {figure.unit} ({figure.source})"
+            for key, figure in self.figures()
+            if figure.origin == "assumed"
+        }
+
+
+def weakest(origins: Iterable[Origin]) -> Origin:
+    """The origin of a figure computed from figures of these origins."""
+    return max(origins, key=get_args(Origin).index)
 
 
 class Host(Described):

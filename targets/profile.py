@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +13,12 @@ from trit.export.graph import Conv, Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step
-from trit.targets.description import Figure, Host, Microcontroller, Origin, Rram, Target
+from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
 from trit.targets.microcontroller import LANES, temporary_firmware
 from trit.targets.rram_cost import layer_costs, programming_energy
 from trit.targets.simulator import simulate
 
 Images = npt.NDArray[np.uint8]
-ORIGINS: tuple[Origin, ...] = ("measured", "simulated", "datasheet", "published", "assumed")  # strongest first
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,6 @@ def profile(graph: Graph, target: Target, images: Images | None = None) -> Profi
             return _rram(graph, target)
 
 
-def weakest(origins: Sequence[Origin]) -> Origin:
-    """The origin of a figure computed from figures of these origins."""
-    return max(origins, key=ORIGINS.index)
-
-
 def weight_bits(graph: Graph) -> int:
     """1 bit a binary weight, 2 a ternary one."""
     bits = {"binary": 1, "ternary": 2}
@@ -102,7 +95,7 @@ def _host(graph: Graph, target: Host, images: Images) -> Profile:
         weight_bits(graph),
         flash=len(to_plan(graph)),
         ram=session.arena_size,
-        notes=["flash is the plan's file, RAM its arena", *_notes(target)],
+        notes=["flash is the plan's file, RAM its arena", *target.assumed().values()],
     )
 
 
@@ -126,7 +119,7 @@ def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> P
         weight_bits(graph),
         flash=firmware.flash,
         ram=firmware.static_ram + run.stack,
-        notes=["instructions are counted in the simulator, exactly", *_notes(target)],
+        notes=["instructions are counted in the simulator, exactly", *target.assumed().values()],
     )
 
 
@@ -157,7 +150,7 @@ def _rram(graph: Graph, target: Rram) -> Profile:
         notes=[
             f"{arrays} arrays of {target.array.rows} × {target.array.columns} synapses, {used / arrays:.0%} used",
             f"programming every device once takes {joules * 1e6:.3g} µJ ({target.cost.program_energy.origin})",
-            *_notes(target),
+            *(note for key, note in target.assumed().items() if not key.startswith("errors.")),  # these cost nothing
         ],
     )
 
@@ -174,13 +167,3 @@ def _layer(step: Step, latency: float, energy: float, **counts: Any) -> Layer:
         energy,
         **counts,
     )
-
-
-def _notes(target: Target) -> list[str]:
-    """One line a figure that is only assumed, so that nobody takes it for more; error rates cost nothing."""
-    figures = [(key, figure) for key, figure in target.figures() if not key.startswith("errors.")]
-    return [f"assumed: {key} = {_text(figure)}" for key, figure in figures if figure.origin == "assumed"]
-
-
-def _text(figure: Figure) -> str:
-    return f"{figure.value:g} {figure.unit} ({figure.source})"

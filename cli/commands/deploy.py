@@ -20,6 +20,7 @@ def deploy(
     ],
     target: Annotated[str, typer.Option(help="A target's name, or its .toml file.")] = "host",
     images: Annotated[int, typer.Option(min=1, help="How many test images go into the folder.")] = 4,
+    inputs: Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write sources that stand alone (make run, without Python), run them on test images and compare the bits.
@@ -33,11 +34,11 @@ def deploy(
 
     chosen = load_target(target)
     graph = read_model(model)
-    inputs = inputs_for(graph, images)
+    tests = inputs_for(graph, images, file=inputs)
     with stderr.status(f"building for {chosen.name}"):
-        done = deploy_to(graph, chosen, output, inputs.images)
+        done = deploy_to(graph, chosen, output, tests.images)
     if json:
-        show_json(**asdict(done) | {"folder": str(done.folder)}, target=chosen.name, inputs=inputs.origin)
+        show_json(**asdict(done) | {"folder": str(done.folder)}, target=chosen.name, inputs=tests.origin)
     else:
         memory = [f"{name} {size:,} bytes" for name, size in (("flash", done.flash), ("RAM", done.ram)) if size]
         result = f"{done.equal} of {done.images} test images give the expected scores on {done.ran_on}"

@@ -25,6 +25,7 @@ def profile(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
     ] = None,
+    inputs: Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
     """Time, energy and memory of a model on targets, layer by layer, for one image.
@@ -39,21 +40,21 @@ def profile(
 
     targets = [load_target(name) for name in target.split(",")]
     graph = read_model(model)
-    inputs = inputs_for(graph, max(1, accuracy), data)
-    if accuracy and inputs.labels is None:
+    tests = inputs_for(graph, max(1, accuracy), data, inputs)
+    if accuracy and tests.labels is None:
         raise TritError(f"{model}: there are no labelled images for its accuracy: name their folder with --data")
+    labels = tests.labels if accuracy else None
     results: list[tuple[Profile, Accuracy | None]] = []
     for each in targets:
         with stderr.status(f"{each.name}: {each.title}"):
-            costs = profile_of(graph, each, inputs.images)
-            labelled = accuracy > 0 and inputs.labels is not None
-            right = accuracy_of(graph, each, inputs.images, inputs.labels) if labelled else None
+            costs = profile_of(graph, each, tests.images)
+            right = None if labels is None else accuracy_of(graph, each, tests.images, labels)
             results.append((costs, right))
     if json:
-        show_json(model=str(model), inputs=inputs.origin, profiles=[_as_json(*result) for result in results])
+        show_json(model=str(model), inputs=tests.origin, profiles=[_as_json(*result) for result in results])
         return
     for costs, right in results:
-        _print(costs, f"accuracy {right} on {inputs.origin}" if right else None)
+        _print(costs, [f"accuracy {right} on {tests.origin}", *right.notes] if right else [])
 
 
 def _as_json(profile: Profile, accuracy: Accuracy | None) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _as_json(profile: Profile, accuracy: Accuracy | None) -> dict[str, Any]:
     return {**asdict(profile), "latency": profile.latency, "energy": profile.energy, "accuracy": right}
 
 
-def _print(profile: Profile, accuracy: str | None) -> None:
+def _print(profile: Profile, accuracy: list[str]) -> None:
     rows = [_row(asdict(layer)) for layer in profile.layers]
     total: dict[str, Any] = {
         "layer": "total",
@@ -74,9 +75,8 @@ def _print(profile: Profile, accuracy: str | None) -> None:
     columns = [column for column in _COLUMNS if any(row.get(column.key) is not None for row in rows)]
     memory = [f"{name} {size:,} bytes" for name, size in (("flash", profile.flash), ("RAM", profile.ram)) if size]
     origins = f"latency {profile.latency_origin}, energy {profile.energy_origin}"
-    notes = [", ".join([*memory, f"{profile.weight_bits:,} weight bits", origins]), *profile.notes]
-    if accuracy:
-        notes.insert(0, accuracy)
+    memory.append(f"{profile.weight_bits:,} weight bits")
+    notes = [*accuracy[:1], ", ".join([*memory, origins]), *profile.notes, *accuracy[1:]]
     show(f"{profile.target}: {profile.title}", columns, [*rows, total], notes=notes)
 
 
