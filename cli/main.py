@@ -11,7 +11,7 @@ from typer.exceptions import Abort, TyperException
 
 from trit import __version__
 from trit.commands import deploy, export, profile, targets, train, verify, zoo
-from trit.runtime.errors import TritError
+from trit.runtime.errors import MissingExtra, TritError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,12 +53,22 @@ def main() -> None:
         # The reader (head, less) has gone; Python must not complain when it flushes standard output.
         sys.stdout = None
         status = 0
+    except ModuleNotFoundError as error:
+        status = _complain(str(_missing_extra(error)))
     except OSError as error:
         status = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (KeyboardInterrupt, Abort):
         sys.stderr.write("\ntrit: interrupted\n")
         status = 130
     sys.exit(status)
+
+
+def _missing_extra(error: ModuleNotFoundError) -> MissingExtra:
+    """A package of trit[train], which is imported as a whole; the other extras' users say so themselves."""
+    package = (error.name or "").partition(".")[0]
+    if package not in ("torch", "accelerate"):
+        raise error
+    return MissingExtra(package, "train")
 
 
 def _complain(message: str) -> int:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,15 +17,20 @@ from trit.runtime.errors import TritError, Unavailable
 
 Images = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
+Executor = Callable[[Graph, Images], Array]
 REFERENCE_BATCH = 128  # images whose accumulators are in memory at a time
+FLOAT_AGREEMENT = 0.999
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one executor did: its scores equal the reference's, or differ on some images; it failed, or is not here."""
+    """What one executor did: its scores equal the reference's, or differ on some images; it failed, or is not here.
+
+    Of one that computes in floating point the classes are compared, and are "close" if FLOAT_AGREEMENT of them agree.
+    """
 
     executor: str
-    status: Literal["equal", "differs", "failed", "skipped"]
+    status: Literal["equal", "close", "differs", "failed", "skipped"]
     images: int
     differing: int = 0
     accuracy: float | None = None
@@ -33,15 +38,23 @@ class Verdict:
     note: str = ""
 
 
-def verify(graph: Graph, images: Images, labels: Array | None = None, only: str = "") -> Iterator[Verdict]:
+def verify(
+    graph: Graph,
+    images: Images,
+    labels: Array | None = None,
+    only: str = "",
+    floats: Mapping[str, Executor] | None = None,
+) -> Iterator[Verdict]:
     """Run every executor whose name contains `only` on the images (N, C, H, W), the numpy reference first.
 
-    Yields a Verdict an executor. One that is not installed is skipped with the reason, never silently.
+    Yields a Verdict an executor. One that is not installed is skipped with the reason, never silently. `floats` are
+    further executors, which compute in floating point.
     """
+    floats = floats or {}
     start = time.perf_counter()
     expected = run_reference(graph, images)
     yield _verdict("numpy reference", expected, expected, labels, time.perf_counter() - start)
-    for name, run in EXECUTORS.items():
+    for name, run in {**floats, **EXECUTORS}.items():
         if only not in name:
             continue
         start = time.perf_counter()
@@ -52,7 +65,8 @@ def verify(graph: Graph, images: Images, labels: Array | None = None, only: str 
         except TritError as error:
             yield Verdict(name, "failed", 0, note=str(error))
         else:
-            yield _verdict(name, scores, expected, labels, time.perf_counter() - start)
+            verdict = _verdict(name, scores, expected, labels, time.perf_counter() - start)
+            yield _by_class(verdict, scores, expected) if name in floats else verdict
 
 
 def run_reference(graph: Graph, images: Images) -> Array:
@@ -74,6 +88,13 @@ def _verdict(name: str, scores: Array, expected: Array, labels: Array | None, se
     return Verdict(name, status, len(expected), differing, accuracy, seconds)
 
 
+def _by_class(verdict: Verdict, scores: Array, expected: Array) -> Verdict:
+    differing = int((_flat(scores).argmax(axis=1) != expected.argmax(axis=1)).sum())
+    agreement = 1 - differing / len(expected)
+    status: Literal["close", "differs"] = "close" if agreement >= FLOAT_AGREEMENT else "differs"
+    return replace(verdict, status=status, differing=differing, note=f"{agreement:.2%} of the classes agree")
+
+
 def _flat(scores: Array) -> Array:
     return scores.reshape(len(scores), -1)
 
@@ -91,7 +112,7 @@ def _tvm(graph: Graph, images: Images) -> Array:
     return build(graph).run(images)
 
 
-def _c_runtime(variant: str) -> Callable[[Graph, Images], Array]:
+def _c_runtime(variant: str) -> Executor:
     def run(graph: Graph, images: Images) -> Array:
         from trit.export.plan import to_plan
         from trit.runtime import Session
@@ -113,7 +134,7 @@ def _rram(graph: Graph, images: Images) -> Array:
     return run_rram(graph, images)
 
 
-EXECUTORS: dict[str, Callable[[Graph, Images], Array]] = {
+EXECUTORS: dict[str, Executor] = {
     "onnxruntime (stock)": _onnxruntime,
     "tvm": _tvm,
     "c runtime, scalar": _c_runtime("scalar"),

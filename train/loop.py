@@ -42,7 +42,8 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
         # The schedule counts steps itself: accelerate would advance it once a process.
         self.schedule = schedule
-        self._forward = self.network.forward  # accelerate replaces it by one that computes in bfloat16
+        # accelerate replaces this one by one that computes in bfloat16
+        self._forward: Callable[[Tensor], Tensor] = self.network.forward
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
 
     @property
@@ -74,14 +75,8 @@ class Trainer:
     def test_accuracy(self) -> float:
         """Fraction of test images classified right, in evaluation mode and float32."""
         self.network.eval()
-        right = 0
-        with torch.inference_mode():
-            batches = zip(
-                torch.split(self.test_images, TEST_BATCH), torch.split(self.test_labels, TEST_BATCH), strict=True
-            )
-            for images, labels in batches:
-                right += int((self._forward(images).argmax(1) == labels).sum())
-        return right / len(self.test_labels)
+        classes = evaluate(self._forward, self.test_images).argmax(1)
+        return int((classes == self.test_labels).sum()) / len(classes)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after the epochs so far."""
@@ -105,6 +100,12 @@ class Trainer:
         if training.shift:
             images = _shifted(images, training.shift, self.recipe.zero_point, generator)
         return images
+
+
+def evaluate(forward: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Scores (N, classes) of uint8 images (N, C, H, W), in batches."""
+    with torch.inference_mode():
+        return torch.cat([forward(batch) for batch in torch.split(images, TEST_BATCH)])
 
 
 def _shifted(images: Tensor, most: int, fill: int, generator: torch.Generator) -> Tensor:

@@ -66,7 +66,7 @@ class _StraightThrough(Function):
 
 
 class BinaryActivation(nn.Module):
-    """Forward: sign(x), +1 at 0. Pseudo-gradient: dy/dx = 1 for |x| <= 1, else 0 (clipped straight-through).
+    """Forward: sign(x), +1 at 0. Pseudo-gradient: dy/dx = 1 for |x| < 1, else 0 (clipped straight-through).
 
     Hubara et al., "Binarized Neural Networks", NeurIPS 2016, eq. 4.
     """
@@ -76,7 +76,7 @@ class BinaryActivation(nn.Module):
 
 
 class TernaryActivation(nn.Module):
-    """Forward: sign(x) where |x| > threshold, else 0. Pseudo-gradient: dy/dx = 1 for |x| <= window, else 0.
+    """Forward: sign(x) where |x| > threshold, else 0. Pseudo-gradient: dy/dx = 1 for |x| < window, else 0.
 
     The ternarization of Laborieux et al., TCAS-I 2021 (threshold 0.05 and window 1 there).
     """

@@ -72,7 +72,8 @@ def _run_epochs(
             try:
                 loss = trainer.train_epoch(epoch, lambda: progress.advance(task))
             except KeyboardInterrupt:
-                console.print(f"{epoch} of {epochs} epochs are saved: trit train {recipe.name} --resume goes on")
+                if history:
+                    console.print(f"{epoch} of {epochs} epochs are saved: the same command with --resume goes on")
                 raise
             seconds = round(before + time.perf_counter() - start, 3)
             accuracy = trainer.test_accuracy()

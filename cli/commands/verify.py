@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from trit.console import stderr
 from trit.tables import Column, show
+
+if TYPE_CHECKING:
+    from trit.export.graph import Graph
+    from trit.targets.verify import Array, Executor, Images
 
 
 def verify(
@@ -22,9 +26,12 @@ def verify(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
     ] = None,
+    inputs: Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
     """Run one model in every executor and compare the scores bit for bit. Exit status 1 if any differs or fails.
+
+    Of a model.pt the torch network runs too, in float32; its classes are compared.
 
     Example: trit verify fashion.onnx --images 256
     """
@@ -34,19 +41,32 @@ def verify(
     from trit.targets.verify import verify as verdicts_of
 
     graph = read_model(model)
-    inputs = inputs_for(graph, None if all_images else images, data)
+    tests = inputs_for(graph, None if all_images else images, data, inputs)
+    floats = {"torch, float32": _torch(model)} if model.suffix == ".pt" else {}
     rows = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=stderr, transient=True) as progress:
         task = progress.add_task("numpy reference", total=None)
-        pending = [name for name in EXECUTORS if only in name]
-        for verdict in verdicts_of(graph, inputs.images, inputs.labels, only):
+        pending = [name for name in [*floats, *EXECUTORS] if only in name]
+        for verdict in verdicts_of(graph, tests.images, tests.labels, only, floats):
             rows.append(asdict(verdict))
             progress.update(task, description=pending.pop(0) if pending else "done")
     differs = any(row["status"] in ("differs", "failed") for row in rows)
-    title = f"{model.name} on {inputs.origin}"
-    show(title, _COLUMNS, rows, json, model=str(model), inputs=inputs.origin, equal=not differs)
+    title = f"{model.name} on {tests.origin}"
+    show(title, _COLUMNS, rows, json, model=str(model), inputs=tests.origin, equal=not differs)
     raise typer.Exit(1 if differs else 0)
+
+
+def _torch(model: Path) -> Executor:
+    def run(_: Graph, images: Images) -> Array:
+        import torch
+
+        from trit.train.checkpoint import load_model
+        from trit.train.loop import evaluate
+
+        return evaluate(load_model(model)[0], torch.tensor(images)).numpy()
+
+    return run
 
 
 _COLUMNS = [

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: what ships is right, and mistakes are named with what is allowed."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from trit.commands.zoo import network_bytes, networks
+from trit.export.onnx_reader import parse_onnx
+from trit.runtime.errors import TritError
+from trit.train.recipe import available, parse_recipe, read_recipe
+
+SHIPPED = ["cifar10-ternary-vgg", "digits-ternary-mlp", "fashion-binary-cnn", "fashion-ternary-cnn", "mnist-binary-mlp"]
+
+
+def test_the_shipped_recipes() -> None:
+    assert available() == SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_recipe_builds_a_network_of_its_kinds(name: str) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    from trit.train.layers import QuantConv2d, QuantLinear
+    from trit.train.networks import build
+
+    recipe = read_recipe(name)
+    network = build(recipe).eval()
+    assert network(torch.zeros(2, *recipe.input_shape, dtype=torch.uint8)).shape == (2, 10)
+    layers = [module for module in network.modules() if isinstance(module, QuantConv2d | QuantLinear)]
+    kind = "binary" if recipe.quantization.weights == "binary" else "ternary"
+    assert {layer.weight_quantizer.kind for layer in layers} == {kind}
+
+
+@pytest.mark.parametrize("width", [8, 32])
+def test_the_vgg_has_the_published_shape(width: int) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    from trit.train.networks import build
+
+    network = build(read_recipe("cifar10-ternary-vgg", [f"network.width={width}"]))
+    convolutions = [
+        m.weight.shape for name, m in network.named_modules() if name.startswith("conv") and "." not in name
+    ]
+    f = width
+    assert [(o, i) for o, i, _, _ in convolutions] == [
+        (f, 3),
+        (f, f),
+        (2 * f, f),
+        (2 * f, 2 * f),
+        (4 * f, 2 * f),
+        (4 * f, 4 * f),
+    ]
+    assert network.dense1.weight.shape == (512, 4 * f * 4 * 4)  # type: ignore[union-attr]
+    assert network.dense2.weight.shape == (10, 512)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("card", networks(), ids=lambda card: card["name"])
+def test_the_zoos_networks_were_made_by_the_shipped_recipes(card: dict[str, object]) -> None:
+    name = str(card["name"])
+    graph = parse_onnx(network_bytes(name), name)
+    shipped = (files("trit.train") / "recipes" / f"{name}.toml").read_text()
+    assert tomllib.loads(graph.metadata["recipe"]) == tomllib.loads(shipped)
+    assert card["command"] == f"trit train {name}"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epocs=3", "training.epocs: unknown key; did you mean epochs"),
+        ("training.epochs=0", "training.epochs: Input should be greater than 0, not 0"),
+        ("training.epochs=many", "training.epochs: Input should be a valid integer.*not 'many'"),
+        ("quantization.weights=quaternary", "quantization.weights: .*'binary', 'ternary'.*not 'quaternary'"),
+        ("data=imagenet", "data: .*'digits'.*'cifar10'.*not 'imagenet'"),
+        ("network.kind=rnn", "network: .*'mlp', 'cnn', 'vgg'"),
+        ("network.width=3", "network.width: unknown key"),
+        ("network.hidden=[]", "network.hidden: "),
+        ("network.hidden=[0]", "network.hidden.0: Input should be greater than 0"),
+        ("data.more=1", "has no table data"),
+        ("epochs", "give KEY=VALUE"),
+    ],
+)
+def test_mistakes_are_named(override: str, message: str) -> None:
+    with pytest.raises(TritError, match=message) as mistake:
+        read_recipe("digits-ternary-mlp", [override])
+    assert "\n" not in str(mistake.value)
+
+
+def test_overrides_are_kept_with_the_recipe() -> None:
+    recipe = read_recipe("digits-ternary-mlp", ["training.epochs=3", "quantization.weights=binary"])
+    assert (recipe.training.epochs, recipe.quantization.weights) == (3, "binary")
+    assert recipe.text.endswith("# --set training.epochs=3\n# --set quantization.weights=binary")
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text((files("trit.train") / "recipes" / "digits-ternary-mlp.toml").read_text())
+    assert read_recipe(str(path)).name == "mine"
+    with pytest.raises(TritError, match=r"cannot read recipe .*other\.toml"):
+        read_recipe(str(tmp_path / "other.toml"))
+    with pytest.raises(TritError, match="recipe mine: not TOML"):
+        parse_recipe("[", "mine")
+    with pytest.raises(TritError, match="did you mean digits-ternary-mlp"):
+        read_recipe("digits-ternary-mpl")
