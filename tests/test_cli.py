@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a user types it: what works, and every mistake in one line with exit status 2."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trit import load, main
+from trit.commands.zoo import network_bytes
+from trit.runtime.errors import TritError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Type a command in a new directory: (exit status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["trit", *words])
+        with pytest.raises(SystemExit) as stop:
+            main.main()
+        streams = capsys.readouterr()
+        return int(stop.value.code or 0), streams.out, streams.err
+
+    return type_command
+
+
+@pytest.fixture
+def fashion(tmp_path: Path) -> Path:
+    path = tmp_path / "fashion.onnx"
+    path.write_bytes(network_bytes("fashion-ternary-cnn"))
+    return path
+
+
+def assert_one_line(result: tuple[int, str, str], *expected: str) -> None:
+    status, _, err = result
+    assert status == 2
+    assert re.fullmatch(r"trit: [^\n]+\n", err), err
+    for words in expected:
+        assert words in err
+
+
+def test_help_names_every_command(run: Run) -> None:
+    status, out, _ = run("--help")
+    assert status == 0
+    for command in ("train", "export", "verify", "deploy", "profile", "targets", "zoo"):
+        assert command in out
+
+
+@pytest.mark.parametrize("command", ["train", "export", "verify", "deploy", "profile", "targets", "zoo"])
+def test_every_help_has_an_example(run: Run, command: str) -> None:
+    status, out, _ = run(command, "--help")
+    assert status == 0
+    assert f"Example: trit {command}" in out
+
+
+def test_zoo_lists_and_copies(run: Run, tmp_path: Path) -> None:
+    status, out, _ = run("zoo", "--json")
+    cards = json.loads(out)["rows"]
+    assert status == 0
+    assert {"fashion-ternary-cnn", "fashion-binary-cnn", "mnist-binary-mlp"} <= {card["name"] for card in cards}
+    assert sum(card["bytes"] for card in cards) <= 1_000_000
+    assert run("zoo", "mnist-binary-mlp", "-o", "m.onnx")[0] == 0
+    assert (tmp_path / "m.onnx").read_bytes() == network_bytes("mnist-binary-mlp")
+
+
+def test_export_makes_a_plan_that_runs(run: Run, fashion: Path, tmp_path: Path) -> None:
+    assert run("export", str(fashion), "-o", "fashion.trit")[0] == 0
+    images = np.zeros((2, 1, 28, 28), np.uint8)
+    np.testing.assert_array_equal(load(tmp_path / "fashion.trit").run(images), load(fashion).run(images))
+
+
+def test_verify_as_json(run: Run, fashion: Path) -> None:
+    status, out, _ = run("verify", str(fashion), "--images", "3", "--only", "c runtime", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert report["equal"] is True
+    assert {row["executor"] for row in report["rows"]} >= {"numpy reference", "c runtime, scalar"}
+
+
+def test_typos_are_one_line(run: Run, fashion: Path) -> None:
+    assert_one_line(run("trian"), "trian")
+    assert_one_line(run("zoo", "--jsom"), "--jsom")
+    assert_one_line(run("zoo", "fashion"), "fashion-ternary-cnn")
+    assert_one_line(run("train", "digits-ternary-mpl"), "digits-ternary-mlp")
+    assert_one_line(run("profile", str(fashion), "--target", "cortex-m44"), "cortex-m4")
+    assert_one_line(run("targets", "hots"), "host")
+    assert_one_line(run("train", "digits-ternary-mlp", "--set", "training.epocs=3"), "epocs", "epochs")
+    assert_one_line(run("train", "digits-ternary-mlp", "--set", "training.epochs=many"), "epochs")
+
+
+def test_missing_files_are_one_line(run: Run) -> None:
+    assert_one_line(run("export", "nothing.pt", "-o", "x.onnx"), "nothing.pt")
+    assert_one_line(run("verify", "nothing.onnx"), "nothing.onnx")
+
+
+def test_a_data_folder_that_lacks_a_file_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert_one_line(run("train", "fashion-ternary-cnn", "--data", "data"), "data", "train-images-idx3-ubyte")
+
+
+def test_an_unwritable_output_is_one_line(run: Run, fashion: Path) -> None:
+    assert_one_line(run("export", str(fashion), "-o", "missing/x.onnx"), "missing/x.onnx")
+    assert_one_line(run("export", str(fashion), "-o", "x.bin"), "x.bin", ".onnx")
+    assert_one_line(run("zoo", "mnist-binary-mlp", "-o", "missing/x.onnx"), "missing/x.onnx")
+
+
+@pytest.mark.parametrize("ending", ["onnx", "trit", "pt"])
+def test_foreign_and_damaged_models_are_one_line(run: Run, fashion: Path, ending: str, tmp_path: Path) -> None:
+    damaged = tmp_path / f"damaged.{ending}"
+    for content in (b"", b"#!/bin/sh\n", bytes(1000), fashion.read_bytes()[:5000]):
+        damaged.write_bytes(content)
+        assert_one_line(run("export", str(damaged), "-o", "out.onnx"), "damaged")
+        assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_flipped_bit_is_one_line(run: Run, fashion: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    content = bytearray(fashion.read_bytes())
+    content[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
+    fashion.write_bytes(content)
+    assert_one_line(run("export", str(fashion), "-o", "out.trit"), "fashion.onnx")
+
+
+def test_load_refuses_what_it_cannot_run(fashion: Path, tmp_path: Path) -> None:
+    session = load(fashion)
+    for images in (np.zeros((1, 28, 27)), np.full((1, 28, 28), np.nan), np.full((1, 28, 28), 256), np.array(["x"])):
+        with pytest.raises(TritError, match="the network takes"):
+            session.run(images)
