@@ -58,6 +58,7 @@ class Training(Table):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     flip: bool = False  # mirror half of the images
     shift: int = Field(0, ge=0)  # move by up to this many pixels each way
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 autocast where the machine gains by it
 
 
 class Recipe(Table):
