@@ -11,10 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # The package is installed as links: only C code, data files, and new or removed files need another run.
-FOLDERS := cli cli/commands cli/zoo train train/recipes export runtime targets targets/firmware
+FOLDERS := cli cli/commands cli/zoo train train/recipes export export/operators runtime targets targets/firmware
 C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt)
 
-.PHONY: setup demo test lint benchmark clean
+.PHONY: setup demo test lint clean
 setup: $(READY)
 
 $(BIN)/pip:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trit.export.graph import Conv, Graph, Node, Threshold, inputs_of
+from trit.export.graph import Graph, Node
+from trit.export.operators import Conv, Threshold
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def fuse(graph: Graph) -> list[Step]:
     nodes = _needed(graph)
     readers: dict[str, list[Node]] = {}
     for node in nodes:
-        for name in inputs_of(node):
+        for name in node.inputs:
             readers.setdefault(name, []).append(node)
     fused: dict[str, Threshold] = {}
     for node in nodes:
@@ -46,6 +47,6 @@ def _needed(graph: Graph) -> list[Node]:
     nodes: list[Node] = []
     for node in reversed(graph.nodes):
         if node.output in wanted:
-            wanted.update(inputs_of(node))
+            wanted.update(node.inputs)
             nodes.append(node)
     return nodes[::-1]

@@ -2,13 +2,15 @@
 """The integer graph: what every exporter writes and every executor runs.
 
 Tensors are (C, H, W) of one image; a dense layer is a convolution whose kernel covers its input, and 1-d data
-has H = 1. docs/design.md gives the meaning of each operator; `reference.py` is its executable definition.
+has H = 1. docs/design.md gives the meaning of each operator; its file in `operators/` is the executable definition.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +22,14 @@ WeightKind = Literal["binary", "ternary"]
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
+Range = tuple[int, int]
+Array = npt.NDArray[Any]
 Int8Array = npt.NDArray[np.int8]
 Int32Array = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
-SUM_ZERO_POINT = 128  # of the uint8 tensor that SumPool makes of bits
 
 
 class GraphError(TritError):
@@ -41,86 +44,94 @@ class Tensor:
     zero_point: int = 0  # of kind uint8: the value is q - zero_point
 
     @property
-    def value_range(self) -> tuple[int, int]:
-        """Least and greatest value; int32 ranges are found by `Graph.accumulator_ranges`."""
+    def value_range(self) -> Range:
+        """Least and greatest value; int32 ranges are found by `check.accumulator_ranges`."""
         ranges = {"binary": (-1, 1), "ternary": (-1, 1), "uint8": (-self.zero_point, 255 - self.zero_point)}
         return ranges.get(self.kind, (INT32_MIN, INT32_MAX))
 
-
-@dataclass(frozen=True)
-class Conv:
-    """acc[o, y, x] = Σ w[o, i, ky, kx] · value(in[i, y·s + ky·d - p, x·s + kx·d - p]); positions outside count 0."""
-
-    name: str
-    input: str
-    output: str
-    weights: Int8Array  # (O, I / groups, KH, KW), values of weight_kind
-    weight_kind: WeightKind
-    stride: Pair = (1, 1)
-    padding: Pads = (0, 0, 0, 0)  # top, left, bottom, right
-    dilation: Pair = (1, 1)
-    groups: int = 1
+    @property
+    def is_bits(self) -> bool:
+        return self.kind in ("binary", "ternary")
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """out = d · ([acc >= hi] - [acc < lo]) per channel, d = -1 where `negative`; binary where lo == hi throughout."""
+class Output:
+    """What a node may write: the kinds its tensor may have, the narrowest first, its shape and zero point."""
 
-    name: str
-    input: str
-    output: str
-    lo: Int32Array  # (C,)
-    hi: Int32Array  # (C,), lo <= hi
-    negative: BoolArray  # (C,)
+    kinds: tuple[Kind, ...]
+    shape: Shape
+    zero_point: int = 0
 
 
 @dataclass(frozen=True)
-class MaxPool:
-    """Maximum over the window, minimum for channels in `minimum`; positions outside are ignored."""
+class PlanFields:
+    """A node's part of its step in the plan (docs/plan-format.md); fields that it does not use stay 0 or empty."""
 
-    name: str
-    input: str
-    output: str
-    kernel: Pair
-    stride: Pair
+    kernel: Pair = (0, 0)
+    stride: Pair = (0, 0)
+    dilation: Pair = (0, 0)
     padding: Pads = (0, 0, 0, 0)
-    minimum: BoolArray | None = None  # (C,); None: maximum everywhere
+    groups: int = 0
+    lanes: int = 0
+    weight_kind: Kind = "uint8"
+    weights: bytes = b""
+    counts: bytes = b""
+    parameters: bytes = b""
 
 
 @dataclass(frozen=True)
-class SumPool:
-    """Sum of the values over the window; positions outside count 0. Bits give uint8 with zero point 128."""
+class OnnxCall:
+    """A node's form in ONNX: a function of the domain trit, its constants by name, its attributes."""
+
+    function: str
+    constants: Mapping[str, Array]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Node(ABC):
+    """One operator at work. Values between nodes are integers (N, C, H, W); uint8 counts as q - zero point."""
 
     name: str
     input: str
     output: str
-    kernel: Pair
-    stride: Pair
-    padding: Pads = (0, 0, 0, 0)
+    onnx_functions: ClassVar[Mapping[str, str]]  # name → text, in ONNX's textual syntax
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
 
-@dataclass(frozen=True)
-class Add:
-    """Sum of two tensors' values, in int32."""
+    @abstractmethod
+    def check(self, *inputs: Tensor) -> Output:
+        """What the node may write for these inputs. Raises GraphError if they or its attributes do not fit."""
 
-    name: str
-    input: str
-    other: str
-    output: str
+    @abstractmethod
+    def evaluate(self, *inputs: Array) -> Array:
+        """The output's values (N, C, H, W): the definition that every executor is compared with."""
 
+    @abstractmethod
+    def value_range(self, *inputs: Range) -> Range:
+        """Bounds of the output's values, given those of the inputs'."""
 
-@dataclass(frozen=True)
-class Scores:
-    """out[c] = float32(acc[c]) · scale[c] + bias[c], product and sum rounded to float32 one after the other."""
+    @abstractmethod
+    def bound(self, *inputs: int) -> int:
+        """Bound of the output's magnitudes as the C runtime recomputes it: by the operator's form alone."""
 
-    name: str
-    input: str
-    output: str
-    scale: Float32Array  # (C,)
-    bias: Float32Array  # (C,)
+    @abstractmethod
+    def plan_fields(self, source: Tensor, output: Tensor, lanes: int) -> PlanFields: ...
 
+    @abstractmethod
+    def to_onnx(self, inputs: Sequence[Tensor], output: Tensor) -> OnnxCall: ...
 
-Node = Conv | Threshold | MaxPool | SumPool | Add | Scores
+    @classmethod
+    @abstractmethod
+    def from_onnx(cls, name: str, inputs: Sequence[str], output: str, call: OnnxCall) -> Node:
+        """The reverse: the node of this call, whose constants are in order but have other names."""
+
+    def require(self, condition: bool, message: str) -> None:
+        """Raise GraphError, naming the node, unless the condition holds."""
+        if not condition:
+            raise GraphError(f"{self.name}: {message}")
 
 
 @dataclass
@@ -135,16 +146,7 @@ class Graph:
     metadata: dict[str, str] = field(default_factory=dict)  # e.g. recipe (TOML text), accuracy
 
     def readers(self, tensor: str) -> list[Node]:
-        return [node for node in self.nodes if tensor in inputs_of(node)]
+        return [node for node in self.nodes if tensor in node.inputs]
 
-
-def inputs_of(node: Node) -> tuple[str, ...]:
-    return (node.input, node.other) if isinstance(node, Add) else (node.input,)
-
-
-def window_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Pads, dilation: Pair = (1, 1)) -> Pair:
-    """Output height and width of a sliding window: floor((size + pads - dilation·(kernel-1) - 1) / stride) + 1."""
-    top, left, bottom, right = padding
-    height = (shape[1] + top + bottom - dilation[0] * (kernel[0] - 1) - 1) // stride[0] + 1
-    width = (shape[2] + left + right - dilation[1] * (kernel[1] - 1) - 1) // stride[1] + 1
-    return height, width
+    def inputs_of(self, node: Node) -> list[Tensor]:
+        return [self.tensors[name] for name in node.inputs]

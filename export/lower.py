@@ -18,8 +18,9 @@ from torch import fx, nn
 from trit.export import lower_layers as layers
 from trit.export.check import validate
 from trit.export.exact import score_factors
-from trit.export.graph import Graph, GraphError, Scores, Shape, Tensor
+from trit.export.graph import Graph, GraphError, Shape, Tensor
 from trit.export.lower_layers import Lowering, Value
+from trit.export.operators import Scores
 from trit.export.passes import move_pools_behind_thresholds
 
 

@@ -11,21 +11,8 @@ from typing import Any
 import numpy as np
 
 from trit.export.exact import Channel, thresholds
-from trit.export.graph import (
-    SUM_ZERO_POINT,
-    Add,
-    Conv,
-    GraphError,
-    MaxPool,
-    Node,
-    Pads,
-    Pair,
-    Shape,
-    SumPool,
-    Tensor,
-    Threshold,
-    window_shape,
-)
+from trit.export.graph import GraphError, Node, Pads, Pair, Shape, Tensor
+from trit.export.operators import SUM_ZERO_POINT, Add, Conv, MaxPool, SumPool, Threshold, window_shape
 
 
 @dataclass(frozen=True)
@@ -203,7 +190,7 @@ def add(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
         raise GraphError(f"{name}: adds clipped values: put an activation behind the Hardtanh before it")
     if scales[0] is None or scales[0] != scales[1]:
         raise GraphError(f"{name}: adds values of different scales; add before batch norm, with weights without scale")
-    node = Add(name, left.tensor, right.tensor, f"{name}.sum")
+    node = Add(name, left.tensor, f"{name}.sum", right.tensor)
     return replace(left, tensor=lowering.append(node, "int32", shapes[0]))
 
 

@@ -7,26 +7,11 @@ import hashlib
 import os
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from trit.export.check import validate
-from trit.export.graph import (
-    SUM_ZERO_POINT,
-    Add,
-    Conv,
-    Graph,
-    Kind,
-    MaxPool,
-    Node,
-    Scores,
-    SumPool,
-    Tensor,
-    Threshold,
-    window_shape,
-)
+from trit.export.graph import Graph, GraphError, Node, OnnxCall, Tensor
 from trit.export.onnx_functions import DOMAIN, VERSION
-from trit.export.onnx_writer import _NO_DIGEST, DIGEST_PATTERN
+from trit.export.onnx_writer import DIGEST_PATTERN, NO_DIGEST
+from trit.export.operators import OPERATORS
 from trit.runtime.errors import TritError
 from trit.runtime.files import read_bytes
 
@@ -50,7 +35,7 @@ def parse_onnx(data: bytes, name: str) -> Graph:
     if versions.get(DOMAIN) != VERSION:
         raise TritError(f"{name}: has operators of trit version {versions.get(DOMAIN)}; this trit reads {VERSION}")
     try:
-        graph = _Reader(model).graph()
+        graph = _graph_of(model)
         validate(graph)
     except TritError as error:
         raise TritError(f"{name}: {error}") from error
@@ -64,113 +49,48 @@ def _check_digest(data: bytes, name: str) -> None:
     match = DIGEST_PATTERN.search(data)
     if match is None:
         raise TritError(f"{name}: not a network that trit exported, or truncated: make one with trit export")
-    zeroed = data[: match.start(1)] + _NO_DIGEST.encode() + data[match.end(1) :]
+    zeroed = data[: match.start(1)] + NO_DIGEST.encode() + data[match.end(1) :]
     if hashlib.sha256(zeroed).hexdigest().encode() != match[1]:
         raise TritError(f"{name}: damaged, or changed since trit wrote it: its checksum does not match")
 
 
-class _Reader:
-    """Rebuilds nodes in order; shapes follow from the input's."""
+def _graph_of(model: Any) -> Graph:
+    """The nodes in order; kinds, shapes and zero points follow from the input's."""
+    from onnx import numpy_helper
 
-    def __init__(self, model: Any) -> None:
-        from onnx import numpy_helper
-
-        self.model = model
-        self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.properties = {entry.key: entry.value for entry in model.metadata_props}
-        self.tensors: dict[str, Tensor] = {}
-        self.nodes: list[Node] = []
-
-    def graph(self) -> Graph:
-        (source,) = self.model.graph.input
-        dims = [dim.dim_value for dim in source.type.tensor_type.shape.dim]
-        channels, height, width = dims[1:]
-        zero_point = int(self.properties["trit_zero_point"])
-        self.tensors[source.name] = Tensor(source.name, "uint8", (channels, height, width), zero_point)
-        for node in self.model.graph.node:
-            if node.domain == DOMAIN:
-                self._read(node)
-        metadata = {k.removeprefix("trit."): v for k, v in self.properties.items() if k.startswith("trit.")}
-        labels = self.properties["trit_labels"]
-        output = self.nodes[-1].output
-        return Graph(source.name, output, self.tensors, self.nodes, labels.split("\n") if labels else [], metadata)
-
-    def _read(self, node: Any) -> None:
-        from onnx import helper
-
-        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        inputs, name, output = list(node.input), node.name, node.output[0]
-        source = self.tensors[inputs[0]]
-        match node.op_type:
-            case "BinaryConv" | "TernaryConv":
-                self._conv(node, attributes, source)
-            case "Threshold":
-                lo, hi, direction = (self.constants[i].reshape(-1) for i in inputs[1:])
-                self._append(Threshold(name, source.name, output, lo, hi, direction < 0), attributes["kind"].decode())
-            case "MaxPool":
-                flags = self.constants[inputs[1]].reshape(-1) < 0
-                window = _window(attributes["kernel_shape"], attributes)
-                pool = MaxPool(name, source.name, output, *window, flags if flags.any() else None)
-                self._append(pool, source.kind, source.zero_point)
-            case "SumPool":
-                bits = source.kind in ("binary", "ternary")
-                window = _window(attributes["kernel"][2:], attributes)
-                pool_sum = SumPool(name, source.name, output, *window)
-                self._append(pool_sum, "uint8" if bits else "int32", SUM_ZERO_POINT if bits else 0)
-            case "Add":
-                self._append(Add(name, source.name, inputs[1], output), "int32")
-            case "Scores":
-                scale, bias = (self.constants[i].reshape(-1) for i in inputs[1:])
-                self._append(Scores(name, source.name, output, scale, bias), "float32")
-            case other:
-                raise TritError(f"unknown operator {other}")
-
-    def _conv(self, node: Any, attributes: dict[str, Any], source: Tensor) -> None:
-        shape, count = tuple(attributes["weight_shape"]), attributes["fan_in"][0]
-        planes = [_unpack(self.constants[name], shape, count) for name in node.input[1:]]
-        sign = planes[-1]
-        values = 1 - 2 * sign if node.op_type == "BinaryConv" else planes[0] - 2 * sign
-        if values.min() < -1:
-            raise TritError(f"{node.name}: a weight is negative and zero at once")
-        conv = Conv(
-            node.name,
-            source.name,
-            node.output[0],
-            np.ascontiguousarray(values.transpose(0, 3, 1, 2)),
-            "binary" if node.op_type == "BinaryConv" else "ternary",
-            (attributes["strides"][0], attributes["strides"][1]),
-            _pads(attributes),
-            (attributes["dilations"][0], attributes["dilations"][1]),
-            attributes["group"],
-        )
-        self._append(conv, "int32")
-
-    def _append(self, node: Node, kind: Kind, zero_point: int = 0) -> None:
-        self.nodes.append(node)
-        channels, *size = self.tensors[node.input].shape
-        shape = (channels, size[0], size[1])
-        if isinstance(node, Conv):
-            kernel = (node.weights.shape[2], node.weights.shape[3])
-            shape = (len(node.weights), *window_shape(shape, kernel, node.stride, node.padding, node.dilation))
-        elif isinstance(node, MaxPool | SumPool):
-            shape = (channels, *window_shape(shape, node.kernel, node.stride, node.padding))
-        self.tensors[node.output] = Tensor(node.output, kind, shape, zero_point)
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    (source,) = model.graph.input
+    channels, height, width = (dim.dim_value for dim in source.type.tensor_type.shape.dim[1:])
+    image = Tensor(source.name, "uint8", (channels, height, width), int(properties["trit_zero_point"]))
+    graph = Graph(source.name, "", {source.name: image}, [])
+    for call in model.graph.node:
+        if call.domain == DOMAIN:
+            _append(call, graph, constants)
+    graph.output = graph.nodes[-1].output
+    labels = properties["trit_labels"]
+    graph.labels = labels.split("\n") if labels else []
+    graph.metadata = {k.removeprefix("trit."): v for k, v in properties.items() if k.startswith("trit.")}
+    return graph
 
 
-def _unpack(rows: npt.NDArray[np.uint8], shape: tuple[int, ...], count: int) -> npt.NDArray[np.int8]:
-    """Bits (O, KH, KW, I) of packed rows (O, bytes)."""
-    if rows.dtype != np.uint8 or rows.shape != (shape[0], -(-count // 8)):
-        raise TritError(f"packed weights have shape {rows.shape}")
-    return np.unpackbits(rows, axis=1, count=count, bitorder="little").reshape(shape).astype(np.int8)
+def _append(call: Any, graph: Graph, constants: dict[str, Any]) -> None:
+    from onnx import helper
+
+    attributes = {a.name: helper.get_attribute_value(a) for a in call.attribute}
+    inputs = [name for name in call.input if name in graph.tensors]
+    # By position: one array may stand for two parameters.
+    values = {str(i): constants[name] for i, name in enumerate(call.input) if name not in graph.tensors}
+    read = OnnxCall(call.op_type, values, attributes)
+    node = _operator(call.op_type).from_onnx(call.name, inputs, call.output[0], read)
+    found = node.check(*graph.inputs_of(node))
+    kind = attributes["kind"].decode() if "kind" in attributes else found.kinds[0]
+    graph.nodes.append(node)
+    graph.tensors[node.output] = Tensor(node.output, kind, found.shape, found.zero_point)
 
 
-def _window(
-    kernel: Any, attributes: dict[str, Any]
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
-    strides = attributes["strides"]
-    return (kernel[0], kernel[1]), (strides[0], strides[1]), _pads(attributes)
-
-
-def _pads(attributes: dict[str, Any]) -> tuple[int, int, int, int]:
-    top, left, bottom, right = attributes["pads"]
-    return top, left, bottom, right
+def _operator(function: str) -> type[Node]:
+    for operator in OPERATORS:
+        if function in operator.onnx_functions:
+            return operator
+    raise GraphError(f"unknown operator {function}")

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from trit.export.graph import Graph, MaxPool, Node, Tensor, Threshold
+from trit.export.graph import Graph, Node, Tensor
+from trit.export.operators import MaxPool, Threshold
 
 
 def move_pools_behind_thresholds(graph: Graph) -> None:

@@ -7,34 +7,20 @@ docs/plan-format.md describes the file and runtime/src/format.h declares it; the
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trit.export import operators
 from trit.export.arena import Lifetime, place
 from trit.export.check import validate
 from trit.export.fuse import Step, fuse
-from trit.export.graph import (
-    INT32_MAX,
-    Add,
-    Conv,
-    Graph,
-    GraphError,
-    MaxPool,
-    Node,
-    Scores,
-    SumPool,
-    Tensor,
-    Threshold,
-    inputs_of,
-)
-from trit.export.plan_weights import conv_weights, is_depthwise
-from trit.runtime.bits import pack_bits, words
+from trit.export.graph import INT32_MAX, Graph, GraphError, PlanFields, Tensor
+from trit.runtime.bits import words
 
 VERSION = 1
 KINDS = ("uint8", "binary", "ternary", "int32", "float32")
-OPERATORS = ("Interleave", "Conv", "Threshold", "MaxPool", "SumPool", "Add", "Scores")
+OPERATORS = ("Interleave", *(operator.__name__ for operator in operators.OPERATORS))
 HEADER_WORDS, TENSOR_WORDS, STEP_WORDS = 17, 7, 16
 CHECKSUM = slice(3, 7)  # words of the header
 MAX_STEPS, MAX_EXTENT, MAX_CHANNELS, MAX_BYTES = 4096, 65535, 1 << 24, 0x7FFFFFFF
@@ -179,14 +165,14 @@ class _Writer:
     def _inputs(self, step: Step | Interleave) -> tuple[str, ...]:
         if isinstance(step, Interleave):
             return (step.input,)
-        return tuple(self.alias.get(name, name) for name in inputs_of(step.node))
+        return tuple(self.alias.get(name, name) for name in step.node.inputs)
 
     def _bounds(self) -> dict[str, int]:
         """Largest magnitude of every tensor, as the C runtime recomputes it when it opens the plan."""
         bounds = {name: max(map(abs, self.tensors[name].value_range)) for name in (self.graph.input,)}
         for step in self.steps:
             inputs = [bounds[name] for name in self._inputs(step)]
-            bound = inputs[0] if isinstance(step, Interleave) else _bound(step.node, inputs)
+            bound = inputs[0] if isinstance(step, Interleave) else step.node.bound(*inputs)
             if bound > INT32_MAX:
                 raise GraphError(f"{step.output!r}: values up to {bound} are possible, more than 32 bits hold")
             bounds[step.output] = 1 if isinstance(step, Step) and step.threshold else bound
@@ -195,29 +181,8 @@ class _Writer:
     def _step(self, step: Step | Interleave, name: int) -> bytes:
         operator = type(step.node if isinstance(step, Step) else step).__name__
         inputs = [self.index[tensor] for tensor in self._inputs(step)]
-        kernel, stride, dilation, padding = (0, 0), (0, 0), (0, 0), (0, 0, 0, 0)
-        groups, lanes, weight_kind, weights, counts, parameters = 0, 0, 0, 0, 0, 0
-        node = step.node if isinstance(step, Step) else None
-        match node:
-            case Conv():
-                kernel, stride, dilation, padding = node.weights.shape[2:], node.stride, node.dilation, node.padding
-                groups, weight_kind = node.groups, KINDS.index(node.weight_kind)
-                lanes = self.lanes if groups == 1 else 1
-                source = self.tensors[node.input].kind
-                weights = self._append(conv_weights(node, source, lanes).tobytes())
-                if node.weight_kind == "ternary" and not is_depthwise(node):
-                    counts = self._append(np.count_nonzero(node.weights, axis=(1, 2, 3)).astype("<u4").tobytes())
-                if isinstance(step, Step) and step.threshold:
-                    parameters = self._append(self._thresholds(step.threshold))
-            case Threshold():
-                parameters = self._append(self._thresholds(node))
-            case MaxPool() | SumPool():
-                kernel, stride, dilation, padding = node.kernel, node.stride, (1, 1), node.padding
-                if isinstance(node, MaxPool) and node.minimum is not None:
-                    parameters = self._append(pack_bits(node.minimum).tobytes())
-            case Scores():
-                parameters = self._append(np.concatenate([node.scale, node.bias]).astype("<f4").tobytes())
-        geometry = (*kernel, *stride, *dilation, *padding)
+        fields = PlanFields() if isinstance(step, Interleave) else self._fields(step)
+        geometry = (*fields.kernel, *fields.stride, *fields.dilation, *fields.padding)
         if max(geometry) > MAX_EXTENT:
             raise GraphError(f"{step.output!r}: kernel, stride, dilation or padding above {MAX_EXTENT}")
         return struct.pack(
@@ -225,36 +190,22 @@ class _Writer:
             OPERATORS.index(operator),
             name,
             inputs[0],
-            inputs[1] if isinstance(node, Add) else 0,
+            inputs[1] if len(inputs) > 1 else 0,
             *geometry,
-            groups,
-            lanes,
-            weight_kind,
-            weights,
-            counts,
-            parameters,
+            fields.groups,
+            fields.lanes,
+            KINDS.index(fields.weight_kind),
+            *(self._append(data) if data else 0 for data in (fields.weights, fields.counts, fields.parameters)),
             0,
         )
 
-    def _thresholds(self, node: Threshold) -> bytes:
-        values = [node.lo] if self.tensors[node.output].kind == "binary" else [node.lo, node.hi]
-        return b"".join([*(v.astype("<i4").tobytes() for v in values), pack_bits(node.negative).tobytes()])
-
-
-def _bound(node: Node, inputs: Sequence[int]) -> int:
-    match node:
-        case Conv():
-            return int(np.prod(node.weights.shape[1:])) * inputs[0]
-        case SumPool():
-            return node.kernel[0] * node.kernel[1] * inputs[0]
-        case Add():
-            return sum(inputs)
-        case MaxPool():
-            return inputs[0]
-        case Threshold():
-            return 1
-        case Scores():
-            return 0  # float32 has none
+    def _fields(self, step: Step) -> PlanFields:
+        node = step.node
+        fields = node.plan_fields(self.tensors[node.input], self.tensors[node.output], self.lanes)
+        if step.threshold is None:
+            return fields
+        bits = self.tensors[step.threshold.output]
+        return replace(fields, parameters=step.threshold.plan_fields(bits, bits, self.lanes).parameters)
 
 
 def tensor_bytes(tensor: Tensor) -> int:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from tvm import te, tirx
 
-from trit.export.graph import SUM_ZERO_POINT, Conv, MaxPool, Scores, SumPool, Tensor, Threshold
+from trit.export.graph import Tensor
+from trit.export.operators import SUM_ZERO_POINT, Conv, MaxPool, Scores, SumPool, Threshold
 from trit.runtime.bits import WORD_BITS, Words, pack_bits, words
 
 Expr = Any  # tirx.PrimExpr

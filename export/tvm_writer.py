@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.check import validate
-from trit.export.graph import Add, Conv, Graph, GraphError, MaxPool, Node, Scores, SumPool, Threshold
+from trit.export.graph import Graph, GraphError, Node
+from trit.export.operators import Add, Conv, MaxPool, Scores, SumPool, Threshold
 from trit.runtime.errors import MissingExtra, TritError
 from trit.runtime.images import as_images
 
@@ -122,6 +123,7 @@ def _emit(builder: Any, graph: Graph, node: Node, values: dict[str, Any]) -> Any
         case Scores():
             product = emit(operators.scores_product(node, source), x, node.scale)
             return emit(operators.scores_sum, product, node.bias)
+    raise GraphError(f"{node.name}: TVM cannot run {type(node).__name__}")
 
 
 def _compile(graph: Graph) -> Any:

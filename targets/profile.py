@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trit.export.graph import Conv, Graph
+from trit.export.graph import Graph
+from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step

@@ -17,7 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trit.export.fuse import Step, fuse
-from trit.export.graph import Conv, Graph
+from trit.export.graph import Graph
+from trit.export.operators import Conv
 from trit.targets.description import Rram
 from trit.targets.rram_mapping import LayerMap, map_graph
 

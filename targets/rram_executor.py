@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.check import accumulator_ranges
-from trit.export.graph import Conv, Graph, Int8Array
-from trit.export.reference import evaluate
+from trit.export.graph import Graph, Int8Array
+from trit.export.operators import Conv
 from trit.runtime.errors import TritError
 from trit.targets.description import Rram, load_target
 from trit.targets.rram_cell import BitErrorRate, ErrorRates, disturb, sense
@@ -98,7 +98,7 @@ def _run(
             exact = np.float32 if layer.rows * bounds[node.input] < FLOAT32_EXACT else np.float64
             values[node.output] = _convolve(layer, weights[node.name], values[node.input].astype(exact))
         else:
-            values[node.output] = evaluate(node, graph.tensors[node.output], values)
+            values[node.output] = node.evaluate(*(values[name] for name in node.inputs))
     return values[graph.output]
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trit.export.graph import BoolArray, Conv, Graph, Int8Array
+from trit.export.graph import BoolArray, Graph, Int8Array
+from trit.export.operators import Conv
 from trit.runtime.errors import Unavailable
 from trit.targets.description import Rram
 from trit.targets.rram_cell import program

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trit.export.graph import Add, BoolArray, Conv, Graph, MaxPool, Node, Scores, SumPool, Threshold, inputs_of
+from trit.export.graph import BoolArray, Graph, GraphError, Node
+from trit.export.operators import Add, Conv, MaxPool, Scores, SumPool, Threshold
 from trit.runtime.files import write_atomic
 from trit.targets.description import Array, Rram
 from trit.targets.rram_mapping import LayerMap, Tile, map_graph
@@ -56,7 +57,7 @@ def _network(graph: Graph, target: Rram, layers: dict[str, LayerMap]) -> str:
     lines += [f"{_join(*tensor.shape)} {tensor.zero_point}" for tensor in graph.tensors.values()]
     lines.append(_join(index[graph.input], index[graph.output], len(graph.nodes)))
     for node in graph.nodes:
-        tensors = [index[name] for name in (*inputs_of(node), node.output)]
+        tensors = [index[name] for name in (*node.inputs, node.output)]
         lines.append(f"{type(node).__name__.lower()} {_join(*tensors, *_attributes(node, graph, layers))}")
     return "\n".join(lines) + "\n"
 
@@ -80,6 +81,7 @@ def _attributes(node: Node, graph: Graph, layers: dict[str, LayerMap]) -> list[i
             return [int(v) for v in np.stack([node.scale, node.bias], 1).reshape(-1).view(np.int32)]
         case Add():
             return []
+    raise GraphError(f"{node.name}: the chip's controller cannot run {type(node).__name__}")
 
 
 def _join(*numbers: int) -> str:

@@ -15,8 +15,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from torch import Tensor, nn  # noqa: E402
 
 from trit.export import reference  # noqa: E402
-from trit.export.graph import Graph, GraphError, MaxPool  # noqa: E402
+from trit.export.graph import Graph, GraphError  # noqa: E402
 from trit.export.lower import lower  # noqa: E402
+from trit.export.operators import MaxPool  # noqa: E402
 from trit.train.layers import (  # noqa: E402
     BinaryActivation,
     BinaryWeights,

@@ -14,11 +14,12 @@ from tests_support import builder, random_graph, random_input
 
 from trit.commands.zoo import network_bytes, networks
 from trit.export import reference
-from trit.export.graph import Conv, Graph, GraphError, Threshold
+from trit.export.graph import Graph, GraphError
 from trit.export.onnx_functions import DOMAIN
 from trit.export.onnx_reader import parse_onnx, read_onnx
 from trit.export.onnx_writer import onnx_bytes, to_onnx, write_onnx
 from trit.export.onnxruntime_session import run_onnxruntime
+from trit.export.operators import Conv, Threshold
 from trit.runtime.errors import TritError
 
 

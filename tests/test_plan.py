@@ -15,7 +15,8 @@ from tests_support import builder, random_graph
 
 from trit.export.arena import Lifetime, place
 from trit.export.fuse import fuse
-from trit.export.graph import Graph, GraphError, Scores, Threshold
+from trit.export.graph import Graph, GraphError
+from trit.export.operators import Scores, Threshold
 from trit.export.plan import HEADER_WORDS, KINDS, OPERATORS, STEP_WORDS, TENSOR_WORDS, seal, to_plan
 from trit.runtime import Session, TritError
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests_support import builder, random_graph, random_input
 
 from trit.export import reference
-from trit.export.graph import Conv, Graph
+from trit.export.graph import Graph
+from trit.export.operators import Conv
 from trit.runtime.errors import TritError, Unavailable
 from trit.targets.description import Array, Rram
 from trit.targets.rram_cell import BitErrorRate, ErrorRates, disturb, program, sense

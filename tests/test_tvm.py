@@ -10,7 +10,7 @@ import pytest
 from tests_support import random_graph, random_input
 
 from trit.export import reference
-from trit.export.graph import Conv
+from trit.export.operators import Conv
 from trit.runtime.errors import TritError
 
 pytest.importorskip("tvm", reason="apache-tvm is not installed")

@@ -8,22 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trit.export.check import accumulator_ranges, validate
-from trit.export.graph import (
-    SUM_ZERO_POINT,
-    Add,
-    Conv,
-    Graph,
-    Kind,
-    MaxPool,
-    Node,
-    Scores,
-    Shape,
-    SumPool,
-    Tensor,
-    Threshold,
-    WeightKind,
-    window_shape,
-)
+from trit.export.graph import Graph, Kind, Node, Shape, Tensor, WeightKind
+from trit.export.operators import SUM_ZERO_POINT, Add, Conv, MaxPool, Scores, SumPool, Threshold, window_shape
 
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
 
@@ -100,7 +86,7 @@ class Builder:
 
     def add(self, other: Tensor) -> Tensor:
         name, output = self._names("add")
-        return self._append(Add(name, self.last.name, other.name, output), "int32", self.last.shape)
+        return self._append(Add(name, self.last.name, output, other.name), "int32", self.last.shape)
 
     def scores(self) -> Tensor:
         name, output = self._names("scores")
