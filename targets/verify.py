@@ -14,6 +14,7 @@ import numpy.typing as npt
 from trit.export import reference
 from trit.export.graph import Graph
 from trit.runtime.errors import TritError, Unavailable
+from trit.runtime.library import VARIANTS
 
 Images = npt.NDArray[np.uint8]
 Array = npt.NDArray[Any]
@@ -137,8 +138,7 @@ def _rram(graph: Graph, images: Images) -> Array:
 EXECUTORS: dict[str, Executor] = {
     "onnxruntime (stock)": _onnxruntime,
     "tvm": _tvm,
-    "c runtime, scalar": _c_runtime("scalar"),
-    "c runtime, avx2": _c_runtime("avx2"),
+    **{f"c runtime, {variant}": _c_runtime(variant) for variant in VARIANTS},
     "cortex-m4 (simulated)": _cortex_m4,
     "rram-2t2r-130nm (error-free)": _rram,
 }

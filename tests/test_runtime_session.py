@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tests_support import builder, random_graph, random_input
 
 import trit.runtime.library
 from trit.export import reference
-from trit.export.graph import Conv, Graph
+from trit.export.graph import Graph
+from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session, TritError
 
@@ -101,6 +103,12 @@ def test_files_that_are_no_plan(tmp_path: Path) -> None:
         Session(tmp_path / "missing.trit")
     with pytest.raises(TritError, match="cannot read"):
         Session(tmp_path)
+
+
+def test_variants_are_those_of_the_c_header() -> None:
+    text = (Path(__file__).parents[1] / "runtime/include/trit/trit.h").read_text()
+    table = text.partition("#define TRIT_VARIANTS(X)")[2].partition("typedef")[0]
+    assert tuple(re.findall(r"X\(\w+, (\w+)\)", table)) == trit.runtime.library.VARIANTS
 
 
 def test_variants() -> None:

@@ -3,9 +3,20 @@
 #ifndef TRIT_AVX2_H
 #define TRIT_AVX2_H
 
+#include "conv.h"
+#include "kernels.h"
+
+#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+#define TRIT_HAVE_AVX2 1
+#else
+#define TRIT_HAVE_AVX2 0
+#endif
+
+#if TRIT_HAVE_AVX2
 #include <immintrin.h>
 
-#include "conv.h"
+int trit_conv_bits_avx2(const trit_call *c);
+int trit_conv_bytes_avx2(const trit_call *c);
 
 #define AVX2_LANES 8u
 #define AVX2_BLOCKS (TRIT_WORD_BITS / AVX2_LANES) /* of an output word */
@@ -48,4 +59,5 @@ AVX2_INLINE void avx2_conv_store(const trit_call *c, uint32_t pixel, uint32_t wo
     at[words] = (below ^ flip) & ~inside;
 }
 
+#endif
 #endif

@@ -95,10 +95,10 @@ trit_status trit_conv_check(const trit_call *c) {
 }
 
 void trit_conv_run(const trit_call *c) {
+    const trit_kernels *kernels = trit_kernels_of(c->variant);
     int is_bytes = c->in->kind == TRIT_KIND_UINT8;
-#if TRIT_HAVE_AVX2
-    if (c->variant == TRIT_VARIANT_AVX2 && (is_bytes ? trit_conv_bytes_avx2(c) : trit_conv_bits_avx2(c))) return;
-#endif
+    int (*kernel)(const trit_call *) = is_bytes ? kernels->conv_bytes : kernels->conv_bits;
+    if (kernel && kernel(c)) return;
     if (trit_conv_is_depthwise(c))
         trit_conv_depthwise(c);
     else if (is_bytes)

@@ -4,11 +4,9 @@
  * Bits are counted by a table of nibbles (Muła, Kurz & Lemire 2018, "Faster Population Counts Using AVX2
  * Instructions", section 3.1) into bytes, which are added up before they can overflow.
  */
-#include "kernels.h"
+#include "avx2.h"
 
 #if TRIT_HAVE_AVX2
-
-#include "avx2.h"
 
 #define MAX_PIXELS 4
 #define UNROLL _Pragma("GCC unroll 4")
@@ -214,13 +212,6 @@ int trit_conv_bits_avx2(const trit_call *c) {
         }
     }
     return 1;
-}
-
-#else
-
-int trit_conv_bits_avx2(const trit_call *c) {
-    (void)c;
-    return 0;
 }
 
 #endif

@@ -4,11 +4,9 @@
  * Positions outside the image are filled with the zero point z, so that the sum of w * (q - z) over all taps is
  * the sum of w * q less z times the sum of the row's weights.
  */
-#include "kernels.h"
+#include "avx2.h"
 
 #if TRIT_HAVE_AVX2
-
-#include "avx2.h"
 
 #define MAX_PIXELS 16u
 #define WINDOW_BYTES 8192u
@@ -129,13 +127,6 @@ AVX2 int trit_conv_bytes_avx2(const trit_call *c) {
         }
     }
     return 1;
-}
-
-#else
-
-int trit_conv_bytes_avx2(const trit_call *c) {
-    (void)c;
-    return 0;
 }
 
 #endif

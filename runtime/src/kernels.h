@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The convolution kernels. The scalar ones define the meaning; the others give the same bits or decline (return 0). */
+/* The convolution kernels. The scalar ones define the meaning; those of a variant give the same bits or decline. */
 #ifndef TRIT_KERNELS_H
 #define TRIT_KERNELS_H
 
 #include "internal.h"
-
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-#define TRIT_HAVE_AVX2 1
-#else
-#define TRIT_HAVE_AVX2 0
-#endif
 
 void trit_conv_bits(const trit_call *c);      /* bits in, one group */
 void trit_conv_bytes(const trit_call *c);     /* uint8 in, any groups but depthwise */
 void trit_conv_grouped(const trit_call *c);   /* bits in, several groups */
 void trit_conv_depthwise(const trit_call *c); /* a group a channel, bits or uint8 in */
 
-int trit_conv_bits_avx2(const trit_call *c);
-int trit_conv_bytes_avx2(const trit_call *c);
+/* What a variant brings. A kernel returns 0 where it declines a step, to the scalar one; null declines all. */
+typedef struct trit_kernels {
+    int (*available)(void); /* on this machine, in this build */
+    int (*conv_bits)(const trit_call *c);
+    int (*conv_bytes)(const trit_call *c);
+} trit_kernels;
+
+#define X(name, text) extern const trit_kernels trit_kernels_##text;
+TRIT_VARIANTS(X)
+#undef X
+
+const trit_kernels *trit_kernels_of(trit_variant variant);
 
 #endif

@@ -41,10 +41,10 @@ typedef enum trit_status {
 #undef X
 } trit_status;
 
-/* X(name, text): kernel variants, slowest first. All give the same bits. */
+/* X(name, text): kernel variants, slowest first. All give the same bits. src/variant_<text>.c has each one's kernels. */
 #define TRIT_VARIANTS(X) \
-    X(SCALAR, "scalar")  \
-    X(AVX2, "avx2")
+    X(SCALAR, scalar)    \
+    X(AVX2, avx2)
 
 typedef enum trit_variant {
 #define X(name, text) TRIT_VARIANT_##name,
