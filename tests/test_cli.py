@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trit import load, main
+from trit import load, main, shipped_images
 from trit.commands.zoo import network_bytes
 from trit.runtime.errors import TritError
 
@@ -128,6 +131,91 @@ def test_a_flipped_bit_is_one_line(run: Run, fashion: Path, tmp_path: Path) -> N
     content[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
     fashion.write_bytes(content)
     assert_one_line(run("export", str(fashion), "-o", "out.trit"), "fashion.onnx")
+
+
+def test_your_own_images(run: Run, fashion: Path, tmp_path: Path) -> None:
+    images, labels = shipped_images("fashion-mnist")
+    np.savez(tmp_path / "mine.npz", images=images[:5], labels=labels[:5])
+    np.save(tmp_path / "mine.npy", images[:4, 0].astype(np.float64))
+    for options, count in ((("--inputs", "mine.npz"), 5), (("--inputs", "mine.npz", "--images", "2"), 2)):
+        status, out, _ = run("verify", str(fashion), "--only", "scalar", "--json", *options)
+        report = json.loads(out)
+        expected = (load(fashion).run(images[:count]).argmax(axis=1) == labels[:count]).mean()
+        assert (status, report["rows"][0]["images"]) == (0, count)
+        assert report["rows"][0]["accuracy"] == pytest.approx(expected)
+        assert "mine.npz" in report["inputs"]
+    status, out, _ = run("profile", str(fashion), "--inputs", "mine.npz", "--accuracy", "5", "--json")
+    assert (status, json.loads(out)["profiles"][0]["accuracy"]["images"]) == (0, 5)
+    assert run("deploy", str(fashion), "--inputs", "mine.npy", "-o", "out")[0] == 0
+
+
+WRONG_INPUTS: dict[str, tuple[dict[str, np.ndarray] | np.ndarray | bytes, str]] = {
+    "shape": (np.zeros((3, 28, 27), np.uint8), "input has shape (3, 28, 27); the network takes uint8 (1, 28, 28)"),
+    "nan": (np.full((1, 28, 28), np.nan), "NaN"),
+    "fractions": (np.full((1, 28, 28), 0.5), "fractions"),
+    "range": (np.full((1, 28, 28), 256), "256"),
+    "text": (np.full((1, 28, 28), "x"), "<U1"),
+    "none": (np.zeros((0, 1, 28, 28), np.uint8), "holds no images"),
+    "objects": (b"\x93NUMPY\1\0v\0{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "neither a .npy file"),
+    "no array": ({"pixels": np.zeros(3)}, "with an array `images`"),
+    "labels": ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.zeros(3, int)}, "2 images need as many"),
+    "foreign": (b"hello", "neither a .npy file"),
+    "empty": (b"", "neither a .npy file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_INPUTS)
+def test_wrong_inputs_are_one_line(run: Run, fashion: Path, tmp_path: Path, case: str) -> None:
+    content, message = WRONG_INPUTS[case]
+    path = tmp_path / ("in.npz" if isinstance(content, dict) else "in.npy")
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, dict):
+        np.savez(path, **content)
+    else:
+        np.save(path, content)
+    for command in (("verify",), ("profile",), ("deploy", "-o", "out")):
+        assert_one_line(run(command[0], str(fashion), *command[1:], "--inputs", path.name), path.name, message)
+    assert not (tmp_path / "out").exists()
+    assert_one_line(run("verify", str(fashion), "--inputs", "missing.npy"), "missing.npy", "No such file")
+
+
+def test_a_full_disk_is_one_line(run: Run, fashion: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    assert_one_line(run("export", str(fashion), "--format", "trit", "-o", "/dev/full"), "/dev/full", "No space left")
+
+
+@pytest.mark.parametrize(("region", "sizes"), [("flash", (65536, 262144)), ("ram", (1048576, 8192))])
+def test_a_model_too_large_for_its_target_says_by_how_much(
+    run: Run, fashion: Path, tmp_path: Path, region: str, sizes: tuple[int, int]
+) -> None:
+    pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
+    board = (files("trit.targets") / "cortex-m4.toml").read_text()
+    board = board.replace("0x00100000", str(sizes[0])).replace("0x00040000", str(sizes[1]))
+    (tmp_path / "small.toml").write_text(board)
+    size = dict(zip(("flash", "ram"), sizes, strict=True))[region]
+    for command in (("deploy", "-o", "out"), ("profile",)):
+        result = run(command[0], str(fashion), *command[1:], "--target", "small.toml")
+        assert_one_line(result, "too large for small", f"bytes more than the {size:,} bytes of {region}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [
+        ("train digits-ternary-mlp", "torch"),
+        ("train digits-ternary-mlp", "accelerate"),
+        ("export model.pt -o x.onnx", "torch"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(words: str, package: str, tmp_path: Path) -> None:
+    (tmp_path / "model.pt").touch()
+    program = f"import sys; sys.modules[{package!r}] = None; from trit.main import main; main()"
+    command = [sys.executable, "-c", program, *words.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stderr == f"trit: {package} is not installed: pip install 'trit[train]' brings it\n"
+    assert done.returncode == 2
 
 
 def test_load_refuses_what_it_cannot_run(fashion: Path, tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit export: a trained model becomes ONNX, a plan for the C runtime, or a TVM library."""
 
+from __future__ import annotations
+
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trit.console import stderr
 from trit.runtime.errors import TritError
+
+if TYPE_CHECKING:
+    from trit.export.graph import Graph
 
 
 class Format(StrEnum):
@@ -31,21 +37,28 @@ def export(
     from trit.files import read_model
 
     chosen = format or _format_of(output)
-    graph = read_model(model)
-    if chosen is Format.tvm:
-        from trit.export.tvm_writer import write_tvm
-
-        write_tvm(graph, output)
-    elif chosen is Format.trit:
-        from trit.export.plan import to_plan
-        from trit.runtime.files import write_atomic
-
-        write_atomic(output, to_plan(graph, lanes=lanes))
-    else:
-        from trit.export.onnx_writer import write_onnx
-
-        write_onnx(graph, output)
+    with stderr.status(f"lowering {model}") as status:
+        graph = read_model(model)
+        status.update(f"writing {output}")
+        _write(graph, chosen, output, lanes)
     typer.echo(f"{output}: {output.stat().st_size:,} bytes")
+
+
+def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
+    match chosen:
+        case Format.tvm:
+            from trit.export.tvm_writer import write_tvm
+
+            write_tvm(graph, output)
+        case Format.trit:
+            from trit.export.plan import to_plan
+            from trit.runtime.files import write_atomic
+
+            write_atomic(output, to_plan(graph, lanes=lanes))
+        case Format.onnx:
+            from trit.export.onnx_writer import write_onnx
+
+            write_onnx(graph, output)
 
 
 def _format_of(output: Path) -> Format:
