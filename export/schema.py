@@ -6,6 +6,8 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Iterator
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -28,6 +30,29 @@ def parse_toml(text: str, what: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TritError(f"{what}: not TOML: {error}") from error
+
+
+def shipped(folder: Traversable) -> list[str]:
+    """Names of the TOML files in a folder of the package."""
+    return sorted(Path(item.name).stem for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def read_toml(name: str, folder: Traversable, what: str) -> tuple[str, str]:
+    """Text and name of the shipped TOML file of that name, or of the user's at that path, which ends in .toml.
+
+    `what` says in errors what the file holds. Raises TritError for an unknown name or an unreadable file.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        try:
+            return path.read_text(), path.stem
+        except (OSError, UnicodeDecodeError) as error:
+            raise TritError(f"cannot read {what} {name}: {error}") from error
+    names = shipped(folder)
+    if name not in names:
+        hint = did_you_mean(name, names)
+        raise TritError(f"no {what} {name!r}: {hint}there are {', '.join(names)}, or give a .toml file")
+    return (folder / f"{name}.toml").read_text(), name
 
 
 def check(schema: type[_Schema], table: dict[str, Any], what: str) -> _Schema:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PrivateAttr
 
-from trit.export.schema import Table, check, did_you_mean, parse_toml
+from trit.export.schema import Table, check, parse_toml, read_toml, shipped
 from trit.runtime.errors import TritError
 
 Origin = Literal["measured", "simulated", "datasheet", "published", "assumed"]  # strongest first
@@ -136,7 +135,7 @@ _KINDS: dict[str, type[Host] | type[Microcontroller] | type[Rram]] = {
 
 def available() -> list[str]:
     """Names of the targets that ship with trit."""
-    return sorted(Path(item.name).stem for item in files("trit.targets").iterdir() if item.name.endswith(".toml"))
+    return shipped(files("trit.targets"))
 
 
 def load_target(name: str) -> Target:
@@ -144,7 +143,7 @@ def load_target(name: str) -> Target:
 
     Raises TritError for an unknown name, unreadable TOML, an unknown key or a bad value; the message names it.
     """
-    text, label = _text_of(name)
+    text, label = read_toml(name, files("trit.targets"), "target")
     what = f"target {label}"
     table = parse_toml(text, what)
     kind = table.get("kind")
@@ -153,19 +152,6 @@ def load_target(name: str) -> Target:
     target: Target = check(_KINDS[kind], table, what)
     target._name = label
     return target
-
-
-def _text_of(name: str) -> tuple[str, str]:
-    path = Path(name)
-    if path.suffix == ".toml":
-        try:
-            return path.read_text(), path.stem
-        except (OSError, UnicodeDecodeError) as error:
-            raise TritError(f"cannot read target {name}: {error}") from error
-    if name not in available():
-        hint = did_you_mean(name, available())
-        raise TritError(f"no target {name!r}: {hint}there are {', '.join(available())}, or give a .toml file")
-    return (files("trit.targets") / f"{name}.toml").read_text(), name
 
 
 def _figures_in(table: BaseModel, prefix: str) -> Iterator[tuple[str, Figure]]:

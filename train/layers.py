@@ -58,7 +58,20 @@ class Pixels(nn.Module):
 IntegerWeights = tuple[Tensor, Tensor | None, WeightKind]
 
 
-class QuantLinear(nn.Linear):
+class _Quantized(nn.Module):
+    """What export asks of a layer with quantized weights."""
+
+    weight: Tensor
+    weight_quantizer: WeightQuantizer
+
+    def integer_weights(self) -> IntegerWeights:
+        """(int8 values in {-1, 0, +1}, float32 scale per output channel or None, kind); q(W) = scale·values."""
+        quantizer = self.weight_quantizer
+        with torch.no_grad():
+            return quantizer.integers(self.weight).to(torch.int8), quantizer.scale(self.weight), quantizer.kind
+
+
+class QuantLinear(_Quantized, nn.Linear):
     """y = x·q(W)ᵀ + b, x (N, in), W (out, in)."""
 
     def __init__(self, inputs: int, outputs: int, weight_quantizer: WeightQuantizer, bias: bool = False) -> None:
@@ -69,12 +82,8 @@ class QuantLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.linear(x, self.weight_quantizer(self.weight), self.bias)
 
-    def integer_weights(self) -> IntegerWeights:
-        """(int8 values in {-1, 0, +1}, float32 scale per output channel or None, kind); q(W) = scale·values."""
-        return _integer_weights(self.weight, self.weight_quantizer)
 
-
-class QuantConv2d(nn.Conv2d):
+class QuantConv2d(_Quantized, nn.Conv2d):
     """y = x * q(W) + b, x (N, in, H, W), W (out, in / groups, KH, KW). Takes nn.Conv2d's options."""
 
     def __init__(
@@ -94,12 +103,8 @@ class QuantConv2d(nn.Conv2d):
         y: Tensor = self._conv_forward(x, self.weight_quantizer(self.weight), self.bias)
         return y
 
-    def integer_weights(self) -> IntegerWeights:
-        """As QuantLinear.integer_weights."""
-        return _integer_weights(self.weight, self.weight_quantizer)
 
-
-class QuantConv1d(nn.Conv1d):
+class QuantConv1d(_Quantized, nn.Conv1d):
     """y = x * q(W) + b, x (N, in, L), W (out, in / groups, K). Takes nn.Conv1d's options."""
 
     def __init__(
@@ -119,16 +124,7 @@ class QuantConv1d(nn.Conv1d):
         y: Tensor = self._conv_forward(x, self.weight_quantizer(self.weight), self.bias)
         return y
 
-    def integer_weights(self) -> IntegerWeights:
-        """As QuantLinear.integer_weights."""
-        return _integer_weights(self.weight, self.weight_quantizer)
-
 
 def _init_latent(weight: Tensor) -> None:
     # As Laborieux et al., TCAS-I 2021: N(0, 0.03) beside a threshold of 0.05.
     nn.init.normal_(weight, 0.0, 0.03)
-
-
-def _integer_weights(weight: Tensor, quantizer: WeightQuantizer) -> IntegerWeights:
-    with torch.no_grad():
-        return quantizer.integers(weight).to(torch.int8), quantizer.scale(weight), quantizer.kind

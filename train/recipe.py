@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from pathlib import Path
+from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
-from trit.export.schema import Table, check, did_you_mean, parse_toml
+from trit.export.schema import Table, check, parse_toml, read_toml, shipped
 from trit.runtime.errors import TritError
 
 DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]
@@ -99,7 +99,7 @@ SHAPES: dict[str, tuple[int, int, int]] = {
 
 def available() -> list[str]:
     """Names of the shipped recipes."""
-    return sorted(Path(item.name).stem for item in _folder().iterdir() if item.name.endswith(".toml"))
+    return shipped(_folder())
 
 
 def read_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
@@ -107,7 +107,7 @@ def read_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 
     Raises TritError for an unknown name, unreadable TOML, an unknown key or a bad value; the message names it.
     """
-    text, label = _text_of(name)
+    text, label = read_toml(name, _folder(), "recipe")
     return parse_recipe(text, label, overrides)
 
 
@@ -122,20 +122,7 @@ def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> R
     return recipe
 
 
-def _text_of(name: str) -> tuple[str, str]:
-    path = Path(name)
-    if path.suffix == ".toml":
-        try:
-            return path.read_text(), path.stem
-        except (OSError, UnicodeDecodeError) as error:
-            raise TritError(f"cannot read recipe {name}: {error}") from error
-    if name not in available():
-        hint = did_you_mean(name, available())
-        raise TritError(f"no recipe {name!r}: {hint}there are {', '.join(available())}, or give a .toml file")
-    return (_folder() / f"{name}.toml").read_text(), name
-
-
-def _folder() -> Any:
+def _folder() -> Traversable:
     return files("trit.train") / "recipes"
 
 

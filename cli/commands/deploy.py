@@ -10,18 +10,19 @@ from typing import Annotated
 import typer
 
 from trit.console import stderr
+from trit.options import Inputs, Json, Model
 from trit.tables import show_json
 
 
 def deploy(
-    model: Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")],
+    model: Model,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to write; new, empty or an earlier deployment.")
     ],
     target: Annotated[str, typer.Option(help="A target's name, or its .toml file.")] = "host",
     images: Annotated[int, typer.Option(min=1, help="How many test images go into the folder.")] = 4,
-    inputs: Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    inputs: Inputs = None,
+    json: Json = False,
 ) -> None:
     """Write sources that stand alone (make run, without Python), run them on test images and compare the bits.
 

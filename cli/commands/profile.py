@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trit.console import stderr
+from trit.options import Data, Inputs, Json, Model
 from trit.runtime.errors import TritError
 from trit.tables import Column, quantity, show, show_json
 
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 
 def profile(
-    model: Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")],
+    model: Model,
     target: Annotated[str, typer.Option(help="Targets, separated by commas: names or .toml files.")] = "host",
     accuracy: Annotated[int, typer.Option(min=0, help="Also the accuracy on this many test images.")] = 0,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
-    ] = None,
-    inputs: Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
+    data: Data = None,
+    inputs: Inputs = None,
+    json: Json = False,
 ) -> None:
     """Time, energy and memory of a model on targets, layer by layer, for one image.
 

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from trit.options import Json
 from trit.tables import Column, show, show_json
 
 
 def targets(
     name: Annotated[str | None, typer.Argument(help="The target to explain; none: list them.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List the targets, or explain one: every figure with its unit, origin and source.
 

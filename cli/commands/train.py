@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from trit.options import Data
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a TOML file.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
-    ] = None,
+    data: Data = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for model.pt and history.jsonl; default runs/RECIPE.")
     ] = None,

@@ -11,6 +11,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from trit.console import stderr
+from trit.options import Data, Inputs, Json, Model
 from trit.tables import Column, show
 
 if TYPE_CHECKING:
@@ -19,15 +20,13 @@ if TYPE_CHECKING:
 
 
 def verify(
-    model: Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")],
+    model: Model,
     images: Annotated[int, typer.Option(min=1, help="How many images to run.")] = 64,
     all_images: Annotated[bool, typer.Option("--all", help="Run the whole test set of the model's data.")] = False,
     only: Annotated[str, typer.Option(help="Only executors whose name contains this.")] = "",
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")
-    ] = None,
-    inputs: Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+    data: Data = None,
+    inputs: Inputs = None,
+    json: Json = False,
 ) -> None:
     """Run one model in every executor and compare the scores bit for bit. Exit status 1 if any differs or fails.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trit.options import Json
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
 from trit.tables import Column, show
@@ -16,7 +17,7 @@ from trit.tables import Column, show
 def zoo(
     name: Annotated[str | None, typer.Argument(help="The network to copy out; none: list them.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to copy its .onnx file.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List the networks that ship with trit, or copy one out.
 
