@@ -7,11 +7,13 @@ import sys
 from typing import Annotated
 
 import typer
-from typer.exceptions import Abort, TyperException
+from typer.exceptions import TyperException
 
 from trit import __version__
 from trit.commands import deploy, export, profile, targets, train, verify, zoo
 from trit.runtime.errors import MissingExtra, TritError
+
+INTERRUPTED = 130  # as typer ends a command, and as shells count a SIGINT
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,9 +59,10 @@ def main() -> None:
         status = _complain(str(_missing_extra(error)))
     except OSError as error:
         status = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (KeyboardInterrupt, Abort):
-        sys.stderr.write("\ntrit: interrupted\n")
-        status = 130
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        sys.stderr.write("trit: interrupted\n")
     sys.exit(status)
 
 

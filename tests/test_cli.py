@@ -17,6 +17,7 @@ import pytest
 from trit import load, main, shipped_images
 from trit.commands.zoo import network_bytes
 from trit.runtime.errors import TritError
+from trit.train.recipe import available
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -65,6 +66,11 @@ def test_every_help_has_an_example(run: Run, command: str) -> None:
     assert f"Example: trit {command}" in out
 
 
+def test_the_help_of_train_names_every_recipe(run: Run) -> None:
+    out = re.sub(r"[\s│]+", " ", run("train", "--help")[1])
+    assert all(name in out for name in available())
+
+
 def test_zoo_lists_and_copies(run: Run, tmp_path: Path) -> None:
     status, out, _ = run("zoo", "--json")
     cards = json.loads(out)["rows"]
@@ -98,6 +104,14 @@ def test_typos_are_one_line(run: Run, fashion: Path) -> None:
     assert_one_line(run("targets", "hots"), "host")
     assert_one_line(run("train", "digits-ternary-mlp", "--set", "training.epocs=3"), "epocs", "epochs")
     assert_one_line(run("train", "digits-ternary-mlp", "--set", "training.epochs=many"), "epochs")
+
+
+def test_an_interrupted_command_says_so(run: Run, monkeypatch: pytest.MonkeyPatch, fashion: Path) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trit.files.read_model", interrupt)
+    assert run("verify", str(fashion)) == (130, "", "trit: interrupted\n")
 
 
 def test_missing_files_are_one_line(run: Run) -> None:

@@ -10,7 +10,13 @@ from trit.options import Data
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a TOML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, cifar10-ternary-vgg, "
+            "or the path of a TOML file."
+        ),
+    ],
     data: Data = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for model.pt and history.jsonl; default runs/RECIPE.")
