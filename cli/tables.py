@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 SCHEMA = 1
@@ -44,11 +45,12 @@ def show(
     if json:
         show_json(**more, rows=list(rows))
         return
-    table = Table(title=title, title_justify="left", title_style="bold")
+    # Brackets in the rows' text, as in trit[tvm], are no markup.
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column.heading, justify="right" if column.is_number(rows) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(column.text(row) for column in columns))
+        table.add_row(*(escape(column.text(row)) for column in columns))
     console = Console()
     if not console.is_terminal:  # piped output must not be cut at a terminal's usual 80 columns
         console = Console(width=PIPED_WIDTH)
@@ -63,7 +65,7 @@ def show_json(**content: Any) -> None:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A number with an engineering prefix: quantity(0.0000031, "s") is "3.10 µs"."""
+    """A number with an engineering prefix: quantity(0.0000031, "s") is "3.1 µs"."""
     if value is None:
         return ""
     for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
