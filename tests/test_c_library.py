@@ -101,3 +101,21 @@ def test_the_library_allocates_nothing_and_has_no_state(tmp_path: Path) -> None:
             assert kind not in "BbCDd" or name.startswith("."), f"{source.name}: {name} can change"
             known = name.startswith(("trit_", "__stack_chk"))
             assert kind != "U" or known or name in ("memcpy", "memset"), f"{source.name}: needs {name}"
+
+
+def test_stack_use_is_bounded_as_stated(tmp_path: Path) -> None:
+    """Every frame is bounded; 2 KiB hold the scalar variant's deepest calls, 16 KiB all of them."""
+    version = subprocess.run([COMPILER, "--version"], capture_output=True, text=True).stdout
+    if "Free Software Foundation" not in version:
+        pytest.skip("-fstack-usage is gcc's")
+    frames: dict[str, int] = {}
+    for source in SOURCES:
+        made = tmp_path / f"{source.stem}.o"
+        run(COMPILER, "-std=c99", "-O2", "-fstack-usage", "-I", ROOT / "runtime/include", "-c", source, "-o", made)
+        for line in made.with_suffix(".su").read_text().splitlines():
+            where, size, kind = line.split("\t")
+            assert kind != "dynamic", where  # "dynamic,bounded" is only alignment
+            frames[where] = int(size)
+    scalar = [size for where, size in frames.items() if "avx2" not in where]
+    assert max(scalar) <= 1280  # trit_run, trit_conv_run and a kernel that gathers
+    assert max(frames.values()) <= 14 * 1024
