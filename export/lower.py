@@ -72,7 +72,8 @@ def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.M
     operands = [values[a] if isinstance(a, fx.Node) else a for a in node.args]
     match operands:
         case [Value() as value] if node.op == "call_module":
-            return _module(str(node.target), modules[str(node.target)], value, lowering)
+            path = str(node.target)
+            return _module(lowering.name_of(path), modules[path], value, lowering)
         case [Value() as left, Value() as right] if node.target in _ADDITIONS and not node.kwargs:
             return layers.add(node.name, left, right, lowering)
         case [Value(), *_] | [_, Value()] if node.target in _ADDITIONS:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -37,6 +38,12 @@ class Lowering:
         self.input = "image"
         self.tensors: dict[str, Tensor] = {"image": Tensor("image", "uint8", input_shape)}
         self.nodes: list[Node] = []
+        self._calls: Counter[str] = Counter()
+
+    def name_of(self, path: str) -> str:
+        """The name of this use of the layer at `path`; later uses of the same layer are counted."""
+        self._calls[path] += 1
+        return path if self._calls[path] == 1 else f"{path}:{self._calls[path]}"
 
     def placeholder(self) -> Value:
         if self.nodes or self.tensors["image"].zero_point:

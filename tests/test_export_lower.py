@@ -17,6 +17,8 @@ from torch import Tensor, nn  # noqa: E402
 from trit.export import reference  # noqa: E402
 from trit.export.graph import Graph, GraphError  # noqa: E402
 from trit.export.lower import lower  # noqa: E402
+from trit.export.onnx_reader import parse_onnx  # noqa: E402
+from trit.export.onnx_writer import onnx_bytes  # noqa: E402
 from trit.export.operators import MaxPool  # noqa: E402
 from trit.train.layers import (  # noqa: E402
     BinaryActivation,
@@ -188,6 +190,34 @@ def test_pools_run_on_bits_where_a_threshold_follows() -> None:
     (pool,) = [node for node in graph.nodes if isinstance(node, MaxPool)]
     assert graph.tensors[pool.input].kind == "binary"
     assert pool.minimum is not None  # some of the random γ are negative
+
+
+class Reuses(nn.Module):
+    """One activation, pool and convolution for all stages, as many write their networks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.conv = QuantConv2d(1, 8, 3, ternary(), padding=1), QuantConv2d(8, 8, 3, ternary(), padding=1)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8) for _ in range(3))
+        self.pool, self.act = nn.MaxPool2d(2), TernaryActivation(0.5, 1.5)
+        self.dense = QuantLinear(8, 3, ternary())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norms[0](self.pool(self.first(x))))
+        x = self.act(self.norms[1](self.pool(self.conv(x))))
+        x = self.act(self.norms[2](self.pool(self.conv(x))))
+        return self.dense(torch.flatten(x, 1))  # type: ignore[no-any-return]
+
+
+def test_layers_may_be_used_more_than_once() -> None:
+    graph = assert_same_meaning(settle(Reuses(), (1, 9, 9)), (1, 9, 9))
+    names = [node.name for node in graph.nodes]
+    assert len(set(names)) == len(names)
+    assert {"conv", "conv:2", "act", "act:2", "act:3", "pool:3"} <= set(names)
+    images = np.zeros((1, 1, 9, 9), np.uint8)
+    np.testing.assert_array_equal(
+        reference.run(parse_onnx(onnx_bytes(graph), "x"), images), reference.run(graph, images)
+    )
 
 
 class Calls(nn.Module):
