@@ -68,6 +68,7 @@ def quantity(value: float | None, unit: str) -> str:
     """A number with an engineering prefix: quantity(0.0000031, "s") is "3.1 µs"."""
     if value is None:
         return ""
+    value = float(f"{value:.3g}")  # before a prefix is chosen: 999.7 µs is 1 ms
     for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
         if abs(value) >= size:
             return f"{value / size:.3g} {prefix}{unit}"

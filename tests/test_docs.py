@@ -59,6 +59,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / ".pre-commit-config.yaml"], ids=name_of)
+def test_files_that_are_named_exist(page: Path) -> None:
+    pattern = r"\b(?:cli|train|export|runtime|targets|tests|docs|examples|benchmarks)/[\w./-]*\w(?![\w<])"
+    for path in re.findall(pattern, page.read_text()):
+        assert (ROOT / path).exists() or (ROOT / "runtime" / path).exists(), f"{page.name}: {path}"
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if ">>>" in page.read_text()], ids=name_of)
 def test_interactive_examples(page: Path) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")

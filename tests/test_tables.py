@@ -38,6 +38,7 @@ def test_json_has_the_rows_unchanged(capsys: pytest.CaptureFixture[str]) -> None
         (-2e3, "-2 ks"),
         (5e-13, "0.5 ps"),
         (9.99e8, "999 Ms"),
+        (999.7e-6, "1 ms"),
     ],
 )
 def test_quantities_have_engineering_prefixes(value: float | None, text: str) -> None:
