@@ -67,15 +67,15 @@ def test_scores_round_twice(tmp_path: Path, example: Path) -> None:
     """A product whose low bits a fused multiply-add would keep: the reference's bits all the same."""
     build = builder(np.random.default_rng(0), (700, 1, 1), 0)
     build.conv(1, "binary", (1, 1), padding=(0, 0, 0, 0))
-    build.nodes[-1].weights[:] = 1  # type: ignore[union-attr]
+    build.nodes[-1].weights[:] = 1
     build.scores()
     graph = build.graph()
     scores_node = graph.nodes[-1]
     image = np.full((1, 700, 1, 1), 255, np.uint8)
     image[0, 0] = 254
     scale, acc = np.float32(1.0000001), np.float32(700 * 255 - 1)
-    scores_node.scale[:] = scale  # type: ignore[union-attr]
-    scores_node.bias[:] = -(acc * scale)  # type: ignore[union-attr]
+    scores_node.scale[:] = scale
+    scores_node.bias[:] = -(acc * scale)
     assert float(acc) * float(scale) != float(acc * scale)  # fused, the score would not be 0
     (tmp_path / "model.trit").write_bytes(to_plan(graph))
     (tmp_path / "image").write_bytes(image.tobytes())

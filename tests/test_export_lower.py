@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from tests_support import WORD_BOUNDARIES
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
-from torch import Tensor, nn  # noqa: E402
+from torch import Tensor, nn
 
-from trit.export import reference  # noqa: E402
-from trit.export.graph import Graph, GraphError  # noqa: E402
-from trit.export.lower import lower  # noqa: E402
-from trit.export.onnx_reader import parse_onnx  # noqa: E402
-from trit.export.onnx_writer import onnx_bytes  # noqa: E402
-from trit.export.operators import MaxPool  # noqa: E402
-from trit.train.layers import (  # noqa: E402
+from trit.export import reference
+from trit.export.graph import Graph, GraphError
+from trit.export.lower import lower
+from trit.export.onnx_reader import parse_onnx
+from trit.export.onnx_writer import onnx_bytes
+from trit.export.operators import MaxPool
+from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
     Pixels,
@@ -72,7 +72,7 @@ def _in_double(network: nn.Module) -> nn.Module:
                 if scale is None
                 else integers * scale.double().reshape(-1, *[1] * (integers.dim() - 1))
             )
-            module.weight_quantizer.forward = lambda _, fixed=fixed: fixed  # type: ignore[method-assign]
+            module.weight_quantizer.forward = lambda _, fixed=fixed: fixed
     return network.double()
 
 
@@ -135,7 +135,7 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.act1(self.norm1(self.first(x)))
         x = self.act2(self.norm2(self.plus(self.second(x), x)))
-        return self.dense(torch.flatten(self.pool(x), 1))  # type: ignore[no-any-return]
+        return self.dense(torch.flatten(self.pool(x), 1))
 
 
 @pytest.mark.parametrize("plus", [lambda a, b: a + b, torch.add, lambda a, b: a.add(b)], ids=["+", "torch.add", "add"])
@@ -206,7 +206,7 @@ class Reuses(nn.Module):
         x = self.act(self.norms[0](self.pool(self.first(x))))
         x = self.act(self.norms[1](self.pool(self.conv(x))))
         x = self.act(self.norms[2](self.pool(self.conv(x))))
-        return self.dense(torch.flatten(x, 1))  # type: ignore[no-any-return]
+        return self.dense(torch.flatten(x, 1))
 
 
 def test_layers_may_be_used_more_than_once() -> None:
@@ -306,6 +306,6 @@ def test_what_cannot_be_lowered_is_named(case: str) -> None:
 
 def test_parameters_that_are_no_numbers_are_named() -> None:
     network = nn.Sequential(nn.Flatten(), dense(), nn.BatchNorm1d(9)).eval()
-    network[2].running_mean[3] = float("nan")  # type: ignore[index, union-attr, operator]
+    network[2].running_mean[3] = float("nan")
     with pytest.raises(GraphError, match="layer 2: a parameter is not a finite number"):
         lower(network, (1, 3, 3))

@@ -148,7 +148,7 @@ def test_a_forged_file_is_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) 
 def test_sums_that_float32_cannot_hold_are_not_written() -> None:
     build = builder(np.random.default_rng(0), (70_000, 1, 1), 0)
     build.dense(1, "binary")
-    build.nodes[-1].weights[:] = 1  # type: ignore[union-attr]
+    build.nodes[-1].weights[:] = 1
     build.scores()
     with pytest.raises(GraphError, match="conv0"):
         onnx_bytes(build.graph())

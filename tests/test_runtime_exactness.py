@@ -61,8 +61,8 @@ def test_word_boundaries(kinds: tuple[str, str], channels: int) -> None:
         build = builder(rng, (channels if activation == "uint8" else 2, 4, 7), 128)
         if activation != "uint8":
             build.conv(channels, "ternary", (1, 1), padding=(0, 0, 0, 0))
-            build.threshold(activation)  # type: ignore[arg-type]
-        build.conv(outputs, weights, (3, 3), padding=(2, 1, 1, 2))  # type: ignore[arg-type]
+            build.threshold(activation)
+        build.conv(outputs, weights, (3, 3), padding=(2, 1, 1, 2))
         graph = score(build)
         assert_same_bits(graph, random_input(graph, 2, rng))
 
@@ -73,10 +73,10 @@ def test_long_strings(activation: str, weights: str) -> None:
     """More words than the byte counters of the AVX2 kernel hold before they are added up."""
     rng = np.random.default_rng(3)
     build = builder(rng, (2100, 1, 1), 7)
-    build.conv(1100, weights, (1, 1), padding=(0, 0, 0, 0))  # type: ignore[arg-type]
-    build.threshold(activation)  # type: ignore[arg-type]
-    build.conv(40, weights, (1, 1), padding=(0, 0, 0, 0))  # type: ignore[arg-type]
-    build.threshold(activation)  # type: ignore[arg-type]
+    build.conv(1100, weights, (1, 1), padding=(0, 0, 0, 0))
+    build.threshold(activation)
+    build.conv(40, weights, (1, 1), padding=(0, 0, 0, 0))
+    build.threshold(activation)
     graph = score(build)
     assert_same_bits(graph, random_input(graph, 2, rng))
 
@@ -87,12 +87,12 @@ def test_extreme_values(activation: str, weights: str) -> None:
     """All weights and activations equal or opposite: the counters reach their ends."""
     rng = np.random.default_rng(4)
     build = builder(rng, (1, 6, 6), 0)
-    build.conv(300, weights, (1, 1), padding=(0, 0, 0, 0))  # type: ignore[arg-type]
-    build.nodes[-1].weights[:] = 1  # type: ignore[union-attr]
-    build.threshold(activation)  # type: ignore[arg-type]
-    build.conv(40, weights)  # type: ignore[arg-type]
-    build.nodes[-1].weights[:20] = -1  # type: ignore[union-attr]
-    build.nodes[-1].weights[20:] = 1  # type: ignore[union-attr]
+    build.conv(300, weights, (1, 1), padding=(0, 0, 0, 0))
+    build.nodes[-1].weights[:] = 1
+    build.threshold(activation)
+    build.conv(40, weights)
+    build.nodes[-1].weights[:20] = -1
+    build.nodes[-1].weights[20:] = 1
     graph = score(build)
     assert_same_bits(graph, random_input(graph, 2, rng))
 
@@ -114,7 +114,7 @@ def test_padding_wider_than_the_kernel() -> None:
     for activation in ("binary", "ternary"):
         build = builder(rng, (3, 3, 3), 200)
         build.conv(33, "ternary", (2, 2), padding=(4, 3, 5, 6))
-        build.threshold(activation)  # type: ignore[arg-type]
+        build.threshold(activation)
         build.conv(34, "ternary", (2, 2), padding=(3, 4, 3, 4), stride=(1, 3))
         build.threshold("binary")
         build.conv(9, "binary", (3, 3), padding=(5, 5, 5, 5))

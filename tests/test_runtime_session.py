@@ -78,7 +78,7 @@ def test_shapes_and_types_that_fit() -> None:
 )
 def test_input_that_does_not_fit(images: object, message: str) -> None:
     with pytest.raises(TritError, match=message) as caught:
-        Session(to_plan(small())).run(images)  # type: ignore[arg-type]
+        Session(to_plan(small())).run(images)
     assert "\n" not in str(caught.value)
 
 

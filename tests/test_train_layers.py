@@ -6,10 +6,10 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+from torch import nn
+from torch.nn import functional
 
-from trit.train.layers import (  # noqa: E402
+from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
     Pixels,

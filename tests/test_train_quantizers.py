@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
 
-from trit.train.quantizers import (  # noqa: E402
+from trit.train.quantizers import (
     WEIGHT_QUANTIZERS,
     BinaryActivation,
     BinaryWeights,

@@ -53,8 +53,8 @@ def test_the_vgg_has_the_published_shape(width: int) -> None:
         (4 * f, 2 * f),
         (4 * f, 4 * f),
     ]
-    assert network.dense1.weight.shape == (512, 4 * f * 4 * 4)  # type: ignore[union-attr]
-    assert network.dense2.weight.shape == (10, 512)  # type: ignore[union-attr]
+    assert network.dense1.weight.shape == (512, 4 * f * 4 * 4)
+    assert network.dense2.weight.shape == (10, 512)
 
 
 @pytest.mark.parametrize("card", networks(), ids=lambda card: card["name"])

@@ -13,12 +13,12 @@ import pytest
 
 for package in ("torch", "accelerate", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[train]'")
-import torch  # noqa: E402
+import torch
 
-from trit.runtime.errors import TritError  # noqa: E402
-from trit.train import checkpoint  # noqa: E402
-from trit.train.loop import Trainer, _shifted, evaluate  # noqa: E402
-from trit.train.run import TrainResult, train  # noqa: E402
+from trit.runtime.errors import TritError
+from trit.train import checkpoint
+from trit.train.loop import Trainer, _shifted, evaluate
+from trit.train.run import TrainResult, train
 
 SHORT = ["training.epochs=4", "network.hidden=[64]"]
 
@@ -70,7 +70,7 @@ def test_a_resumed_training_gives_the_same_model(
     def interrupted(self: Trainer, epoch: int, on_step: object) -> float:
         if epoch == 2:
             raise KeyboardInterrupt
-        return real(self, epoch, on_step)  # type: ignore[arg-type]
+        return real(self, epoch, on_step)
 
     monkeypatch.setattr(Trainer, "train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):

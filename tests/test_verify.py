@@ -26,15 +26,15 @@ def test_one_wrong_bit_is_seen_and_told_from_a_failure(monkeypatch: pytest.Monke
     graph = random_graph(11)
     images = random_input(graph, 4, np.random.default_rng(0))
 
-    def wrong(graph, images):  # type: ignore[no-untyped-def]
+    def wrong(graph, images):
         scores = reference.run(graph, images)
         scores.view(np.uint32)[2, 0] ^= 1
         return scores
 
-    def fails(graph, images):  # type: ignore[no-untyped-def]
+    def fails(graph, images):
         raise TritError("broken")
 
-    def missing(graph, images):  # type: ignore[no-untyped-def]
+    def missing(graph, images):
         raise MissingExtra("tvm", "tvm")
 
     monkeypatch.setattr(module, "EXECUTORS", {"wrong": wrong, "fails": fails, "missing": missing})
