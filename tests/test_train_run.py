@@ -129,7 +129,15 @@ def test_shifts_move_the_image_and_fill_the_edge() -> None:
 
 
 def test_accelerate_launches_it_in_two_processes(tmp_path: Path) -> None:
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes=2",
+        "--num_machines=1",
+        "--main_process_port=0",
+    ]
     options = ["--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1", "-m"]
     command = ["trit", "train", "digits-ternary-mlp", "--out", str(tmp_path), "--set", "training.epochs=3"]
     done = subprocess.run([*launch, *options, *command], capture_output=True, text=True, timeout=300)
