@@ -47,13 +47,10 @@ def deploy(graph: Graph, target: Target, folder: Path, images: Images) -> Deploy
     other things, the network does not fit the target, or a tool is missing; the folder is then as it was.
     """
     _refuse_foreign(folder)
-    beside = folder.resolve().parent
+    whole = folder.resolve()
     try:
-        beside.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(prefix=".trit-", dir=beside) as made,
-            tempfile.TemporaryDirectory(prefix=".trit-", dir=beside) as old,
-        ):
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(whole) as made, _beside(whole) as old:
             (Path(made) / MARK).touch()
             done = _build_and_run(graph, target, Path(made), images)
             folder.mkdir(exist_ok=True)
@@ -72,6 +69,10 @@ def _refuse_foreign(folder: Path) -> None:
         raise TritError(f"{folder}: is a file; name a folder to write into")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise TritError(f"{folder}: holds other files; name a new or empty folder")
+
+
+def _beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
 
 
 def _move_contents(source: Path, to: Path) -> None:
