@@ -30,6 +30,8 @@ BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+# onnx.TensorProto's element types; bits are int8 there.
+ONNX_TYPES: dict[Kind, int] = {"uint8": 2, "binary": 3, "ternary": 3, "int32": 6, "float32": 1}
 
 
 class GraphError(TritError):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trit.export.check import accumulator_ranges, validate
-from trit.export.graph import Graph, GraphError, Node, Tensor
+from trit.export.graph import ONNX_TYPES, Graph, GraphError, Node, Tensor
 from trit.export.onnx_functions import DOMAIN, EXACT_FLOAT32, IR_VERSION, OPSET, VERSION, used_functions
 from trit.export.operators import Add
 from trit.runtime.files import write_atomic
@@ -24,7 +24,6 @@ DIGEST_KEY = "trit_sha256"
 # The key and its 64-character value as protobuf lays them out: field 2, length 64.
 DIGEST_PATTERN = re.compile(re.escape(DIGEST_KEY.encode() + b"\x12\x40") + rb"([0-9a-f]{64})")
 NO_DIGEST = "0" * 64
-_ELEMENT = {"uint8": 2, "binary": 3, "ternary": 3, "int32": 6, "float32": 1}  # onnx.TensorProto types
 
 
 def write_onnx(graph: Graph, path: str | os.PathLike[str]) -> None:
@@ -92,13 +91,13 @@ def _flatten_scores(output: Tensor, nodes: list[Any]) -> Any:
         return _value_info(output)
     flat = f"{output.name}_flat"
     nodes.append(helper.make_node("Flatten", [output.name], [flat], name="flatten"))
-    return helper.make_tensor_value_info(flat, _ELEMENT[output.kind], ["N", output.shape[0]])
+    return helper.make_tensor_value_info(flat, ONNX_TYPES[output.kind], ["N", output.shape[0]])
 
 
 def _value_info(tensor: Tensor) -> Any:
     from onnx import helper
 
-    return helper.make_tensor_value_info(tensor.name, _ELEMENT[tensor.kind], ["N", *tensor.shape])
+    return helper.make_tensor_value_info(tensor.name, ONNX_TYPES[tensor.kind], ["N", *tensor.shape])
 
 
 def _metadata(graph: Graph) -> dict[str, str]:

@@ -9,11 +9,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from trit.export.graph import Array, Node, OnnxCall, Output, Pads, Pair, PlanFields, Range, Tensor
+from trit.export.graph import ONNX_TYPES, Array, Node, OnnxCall, Output, Pads, Pair, PlanFields, Range, Tensor
 from trit.export.operators.windows import check_pool, pads_of, pair_of, windows
 
 SUM_ZERO_POINT = 128  # of the uint8 tensor that sums of bits are
-ONNX_TYPES = {"uint8": 2, "int32": 6}  # onnx.TensorProto's
 
 _BODY = """
 SumPool <kernel, strides, pads, zero_point, plane_shape, output_shape, output_zero_point, to> (x) => (y) {
