@@ -14,8 +14,8 @@ from tests_support import builder, random_graph
 
 from trit.export.arena import Lifetime, place
 from trit.export.fuse import fuse
-from trit.export.graph import Graph, GraphError
-from trit.export.operators import Scores, Threshold
+from trit.export.graph import Graph, GraphError, WeightKind
+from trit.export.operators import Conv, Scores, Threshold
 from trit.export.plan import HEADER_WORDS, KINDS, OPERATORS, STEP_WORDS, TENSOR_WORDS, seal, to_plan
 from trit.runtime import Session, TritError
 
@@ -83,6 +83,36 @@ def test_changed_tables_with_a_right_checksum() -> None:
         assert not accepts(seal(changed.tobytes())), f"word {index}"
         refused += 1
     assert refused > 50
+
+
+@pytest.mark.parametrize("lanes", [1, 8, 16])
+@pytest.mark.parametrize("kind", ["binary", "ternary"])
+@pytest.mark.parametrize("channels", [1, 35])
+def test_every_bit_of_the_weights_is_checked(kind: WeightKind, channels: int, lanes: int) -> None:
+    """A changed bit passes only as the sign of a weight that is there; an image of one channel is no bits but uint8."""
+    graph = _one_conv(kind, channels)
+    plan = to_plan(graph, lanes)
+    step = HEADER_WORDS + (int(words(plan)[8]) - 2) * STEP_WORDS  # the last but Scores
+    at, counts = (int(words(plan)[step + field]) for field in (12, 13))
+    conv = graph.nodes[-2]
+    assert isinstance(conv, Conv)
+    planes = conv.plan_fields(graph.tensors[conv.input], graph.tensors[conv.output], lanes)
+    right = np.frombuffer(planes.weights, "<u4")
+    assert np.array_equal(words(plan)[at // 4 : at // 4 + right.size], right)
+    present = Conv(conv.name, conv.input, conv.output, -np.abs(conv.weights), kind, conv.stride, conv.padding)
+    signs = present.plan_fields(graph.tensors[conv.input], graph.tensors[conv.output], lanes).weights
+    allowed = np.frombuffer(signs, "<u4").reshape(-1, 2 if kind == "ternary" else 1, lanes * _string_words(channels))
+    is_sign = np.zeros_like(allowed, bool)
+    is_sign[:, -1] = True
+    for index, (mask, sign) in enumerate(zip(allowed.flat, is_sign.flat, strict=True)):
+        for bit in (0, 1, 2, 3, 8, 30, 31):
+            changed = words(plan)
+            changed[at // 4 + index] ^= np.uint32(1 << bit)
+            assert accepts(seal(changed.tobytes())) == bool(sign and mask >> bit & 1), (index, bit)
+    for channel in range(conv.weights.shape[0] if counts else 0):
+        changed = words(plan)
+        changed[counts // 4 + channel] ^= 1
+        assert not accepts(seal(changed.tobytes()))
 
 
 def test_lifetimes_are_checked() -> None:
@@ -176,6 +206,22 @@ def _tiny() -> Graph:
     build.dense(2, "binary")
     build.scores()
     return build.graph()
+
+
+def _one_conv(kind: WeightKind, channels: int) -> Graph:
+    """A convolution of 5 channels on bits, or where there is one channel on uint8."""
+    build = builder(np.random.default_rng(0), (channels, 2, 2))
+    if channels > 1:
+        build.conv(channels, "binary", (1, 1), padding=(0, 0, 0, 0))
+        build.threshold("binary")
+    build.conv(5, kind, (2, 2), padding=(0, 0, 0, 0))
+    build.scores()
+    return build.graph()
+
+
+def _string_words(channels: int) -> int:
+    """Words of a string of weights: a tap of bits, all four taps of uint8 of one channel."""
+    return -(-channels // 32)
 
 
 def _residual() -> Graph:

@@ -20,34 +20,35 @@ static trit_status check_attributes(const trit_call *c) {
     return trit_window_fits(c) ? TRIT_OK : TRIT_BAD_SHAPE;
 }
 
-/* A string of `values` weights: no stray bits behind them, sign within nonzero. Returns its nonzero weights or -1. */
-static int64_t count_string(const trit_call *c, const uint32_t *words, uint32_t values) {
-    uint32_t i, count = trit_words(values), lanes = c->step->lanes;
-    int64_t nonzero = 0;
-    for (i = 0; i < count; i++) {
-        uint32_t allowed = trit_word_mask(values, i), word = words[(size_t)i * lanes];
-        if (c->step->weight_kind == TRIT_KIND_TERNARY) {
-            if (word & ~allowed) return -1;
-            allowed = word;
-            nonzero += trit_popcount(word);
-            word = words[(size_t)(i + count) * lanes];
+/* Strings of `values` weights, a lane each, which lie word by word side by side: no stray bits behind the last weight,
+ * sign within nonzero. Adds up each lane's nonzero weights where there is a plane of them. */
+static inline int check_strings(const uint32_t *words, uint32_t values, uint32_t planes, uint32_t lanes,
+                                uint32_t *nonzero) {
+    uint32_t count = trit_words(values), stray = 0, i, lane;
+    const uint32_t *last = words + (size_t)(count - 1) * lanes, *sign = words + (size_t)count * lanes;
+    for (lane = 0; lane < lanes; lane++) stray |= last[lane] & ~trit_word_mask(values, count - 1);
+    if (planes == 1) return stray == 0;
+    for (i = 0; i < count; i++, words += lanes, sign += lanes)
+        for (lane = 0; lane < lanes; lane++) {
+            stray |= sign[lane] & ~words[lane];
+            nonzero[lane] += trit_popcount(words[lane]);
         }
-        if (word & ~allowed) return -1;
-    }
-    return nonzero;
+    return stray == 0;
 }
 
-/* The same for `taps` strings in a row. */
-static int64_t count_row(const trit_call *c, const uint32_t *row, uint32_t taps, uint32_t values) {
-    size_t step = (size_t)trit_planes(c->step->weight_kind) * trit_words(values) * c->step->lanes;
-    int64_t nonzero = 0;
-    uint32_t tap;
-    for (tap = 0; tap < taps; tap++) {
-        int64_t found = count_string(c, row + tap * step, values);
-        if (found < 0) return -1;
-        nonzero += found;
-    }
-    return nonzero;
+/* A block of `lanes` output channels from `first` on: `strings` strings each. */
+static int check_block(const trit_call *c, uint32_t first, uint32_t strings, uint32_t values) {
+    const uint32_t *words = trit_conv_row(c, first), *counts = (const uint32_t *)trit_at(c, c->step->counts);
+    uint32_t planes = trit_planes(c->step->weight_kind), lanes = c->step->lanes, i;
+    uint32_t nonzero[TRIT_WORD_BITS] = {0};
+    for (i = 0; i < strings; i++, words += (size_t)planes * trit_words(values) * lanes)
+        /* A call of its own for one lane, of which the compiler makes a loop without lanes. */
+        if (lanes == 1 ? !check_strings(words, values, planes, 1, nonzero)
+                       : !check_strings(words, values, planes, lanes, nonzero))
+            return 0;
+    for (i = 0; c->step->counts && i < lanes && first + i < c->out->channels; i++)
+        if (nonzero[i] != counts[first + i]) return 0;
+    return 1;
 }
 
 /* Channels that only fill up the lanes of the last block have no weights. */
@@ -65,21 +66,15 @@ static int fillers_are_zero(const trit_call *c) {
 static trit_status check_weights(const trit_call *c) {
     const trit_step *s = c->step;
     uint32_t taps = (uint32_t)s->kernel[0] * s->kernel[1], values = trit_conv_group_channels(c), channel;
-    const uint32_t *counts = (const uint32_t *)trit_at(c, s->counts);
     if (!trit_in_file(c->file_size, s->weights, trit_conv_weight_bytes(c))) return TRIT_BAD_WEIGHTS;
-    if (trit_conv_is_depthwise(c)) {
-        int64_t found = count_row(c, (const uint32_t *)trit_at(c, s->weights), taps, c->in->channels);
-        return found < 0 ? TRIT_BAD_WEIGHTS : TRIT_OK;
-    }
+    if (trit_conv_is_depthwise(c)) return check_block(c, 0, taps, c->in->channels) ? TRIT_OK : TRIT_BAD_WEIGHTS;
     if (s->counts && !trit_in_file(c->file_size, s->counts, (uint64_t)c->out->channels * 4)) return TRIT_BAD_WEIGHTS;
     if (c->in->kind == TRIT_KIND_UINT8) {
         values *= taps;
         taps = 1;
     }
-    for (channel = 0; channel < c->out->channels; channel++) {
-        int64_t found = count_row(c, trit_conv_row(c, channel), taps, values);
-        if (found < 0 || (s->counts && found != counts[channel])) return TRIT_BAD_WEIGHTS;
-    }
+    for (channel = 0; channel < c->out->channels; channel += s->lanes)
+        if (!check_block(c, channel, taps, values)) return TRIT_BAD_WEIGHTS;
     return fillers_are_zero(c) ? TRIT_OK : TRIT_BAD_WEIGHTS;
 }
 

@@ -7,16 +7,30 @@ static int little_endian(void) {
     return *(const uint8_t *)&probe == 1;
 }
 
+typedef struct checksum {
+    uint64_t s1, s2;
+} checksum;
+
+/* Four words at a time, so that a sum waits for the one before it only once in four. */
+static checksum add_words(checksum sum, const uint32_t *words, uint32_t count) {
+    for (; count >= 4; count -= 4, words += 4) {
+        uint64_t one = words[0], two = one + words[1], three = two + words[2], four = three + words[3];
+        sum.s2 += 4 * sum.s1 + (one + two + three + four);
+        sum.s1 += four;
+    }
+    for (; count > 0; count--) sum.s2 += sum.s1 += *words++;
+    return sum;
+}
+
 /* Two 64-bit sums cannot wrap in a file of this size: any one or two changed words, and any swap, show. */
 static int checksum_matches(const uint32_t *words, uint32_t size) {
     const trit_header *h = (const trit_header *)words;
     const uint32_t first = 3, last = first + 4;
-    uint64_t sum = 0, sums = 0;
-    uint32_t i;
-    for (i = 0; i < first; i++) sums += sum += words[i];
-    for (i = last; i < size / 4; i++) sums += sum += words[i];
-    return sum == (h->checksum[0] | (uint64_t)h->checksum[1] << 32) &&
-           sums == (h->checksum[2] | (uint64_t)h->checksum[3] << 32);
+    checksum sum = {0, 0};
+    sum = add_words(sum, words, first);
+    sum = add_words(sum, words + last, size / 4 - last);
+    return sum.s1 == (h->checksum[0] | (uint64_t)h->checksum[1] << 32) &&
+           sum.s2 == (h->checksum[2] | (uint64_t)h->checksum[3] << 32);
 }
 
 static trit_status check_header(const void *data, size_t size) {
@@ -119,19 +133,21 @@ static int overlap(const trit_tensor *a, const trit_tensor *b) {
     return a->offset < b->offset + trit_tensor_bytes(b) && b->offset < a->offset + trit_tensor_bytes(a);
 }
 
-/* Does step `index` write over tensor t, which it or a later step reads? */
-static int destroys(const trit_plan *plan, uint32_t index, uint32_t t) {
+/* Tensor t is there from step t - 1, which writes it, to the end of step `reader`: does a step between write over it? */
+static int is_overwritten(const trit_plan *plan, uint32_t t, uint32_t reader) {
     const trit_tensor *tensors = trit_tensors(plan);
-    return t != 0 && t <= index && overlap(tensors + t, tensors + index + 1);
+    uint32_t last = trit_head(plan)->step_count - 1, writer;
+    if (t == 0) return 0;
+    for (writer = t; writer <= reader && writer < last; writer++) /* the last step writes to the caller's memory */
+        if (overlap(tensors + t, tensors + writer + 1)) return 1;
+    return 0;
 }
 
 static trit_status check_lifetimes(const trit_plan *plan) {
     const trit_step *steps = trit_steps(plan);
-    uint32_t count = trit_head(plan)->step_count, writer, reader;
-    for (writer = 0; writer + 1 < count; writer++) /* the last step writes to the caller's memory */
-        for (reader = writer; reader < count; reader++)
-            if (destroys(plan, writer, steps[reader].input) || destroys(plan, writer, steps[reader].other))
-                return TRIT_BAD_OVERLAP;
+    uint32_t count = trit_head(plan)->step_count, i;
+    for (i = 0; i < count; i++)
+        if (is_overwritten(plan, steps[i].input, i) || is_overwritten(plan, steps[i].other, i)) return TRIT_BAD_OVERLAP;
     return TRIT_OK;
 }
 
