@@ -23,6 +23,8 @@ KINDS = ("uint8", "binary", "ternary", "int32", "float32")
 OPERATORS = ("Interleave", *(operator.__name__ for operator in operators.OPERATORS))
 HEADER_WORDS, TENSOR_WORDS, STEP_WORDS = 17, 7, 16
 CHECKSUM = slice(3, 7)  # words of the header
+# Kernels read words. More would be no faster: who calls may give an arena that is aligned to no more.
+ARENA_ALIGNMENT = 4
 MAX_STEPS, MAX_EXTENT, MAX_CHANNELS, MAX_BYTES = 4096, 65535, 1 << 24, 0x7FFFFFFF
 
 
@@ -145,7 +147,7 @@ class _Writer:
         for position, name in enumerate(order[1:-1]):
             last = max(i for i, step in enumerate(self.steps) if name in self._inputs(step))
             lifetimes.append(Lifetime(tensor_bytes(self.tensors[name]), position, last))
-        offsets, arena_size = place(lifetimes, 4 * self.lanes)
+        offsets, arena_size = place(lifetimes, ARENA_ALIGNMENT)
         bounds = self._bounds()
         rows = []
         for name, offset in zip(order, [0, *offsets, 0], strict=True):

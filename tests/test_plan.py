@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan writer: layout, limits, arena, and that damage never passes."""
+"""The plan writer: layout, limits, and that damage never passes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests_support import builder, random_graph
 
-from trit.export.arena import Lifetime, place
 from trit.export.fuse import fuse
 from trit.export.graph import Graph, GraphError, WeightKind
 from trit.export.operators import Conv, Scores, Threshold
@@ -170,32 +167,6 @@ def test_unused_nodes_are_left_out() -> None:
     steps = fuse(build.graph())
     assert [type(step.node).__name__ for step in steps] == ["Conv", "Conv", "Scores"]
     assert accepts(to_plan(build.graph()))
-
-
-lifetimes = st.builds(
-    lambda size, first, length: Lifetime(size, first, first + length),
-    st.integers(1, 500),
-    st.integers(0, 12),
-    st.integers(0, 6),
-)
-
-
-@settings(derandomize=True, deadline=None, max_examples=300)
-@given(st.lists(lifetimes, max_size=14), st.sampled_from([4, 32]))
-def test_arena(tensors: list[Lifetime], alignment: int) -> None:
-    offsets, size = place(tensors, alignment)
-    assert size == max((offset + t.size for offset, t in zip(offsets, tensors, strict=True)), default=0)
-    for i, a in enumerate(tensors):
-        assert offsets[i] % alignment == 0
-        for j, b in enumerate(tensors[:i]):
-            together = a.first <= b.last and b.first <= a.last
-            apart = offsets[i] + a.size <= offsets[j] or offsets[j] + b.size <= offsets[i]
-            assert apart or not together
-
-
-def test_a_chain_needs_no_more_than_its_widest_step() -> None:
-    tensors = [Lifetime(size, i, i + 1) for i, size in enumerate([64, 128, 32, 256, 32])]
-    assert place(tensors, 4)[1] == 256 + 32
 
 
 def _tiny() -> Graph:

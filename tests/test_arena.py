@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arena planner: nothing overlaps, and it takes next to nothing more than it must."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trit.export.arena import Lifetime, lower_bound, place
+
+lifetimes = st.builds(
+    lambda size, first, length: Lifetime(size, first, first + length),
+    st.integers(1, 500),
+    st.integers(0, 12),
+    st.integers(0, 6),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(st.lists(lifetimes, max_size=14), st.sampled_from([4, 32]))
+def test_what_is_alive_together_lies_apart(tensors: list[Lifetime], alignment: int) -> None:
+    offsets, size = place(tensors, alignment)
+    assert size == max((offset + t.size for offset, t in zip(offsets, tensors, strict=True)), default=0)
+    assert size >= lower_bound(tensors)
+    for i, a in enumerate(tensors):
+        assert offsets[i] % alignment == 0
+        for j, b in enumerate(tensors[:i]):
+            together = a.first <= b.last and b.first <= a.last
+            apart = offsets[i] + a.size <= offsets[j] or offsets[j] + b.size <= offsets[i]
+            assert apart or not together
+
+
+def test_lower_bound() -> None:
+    assert lower_bound([]) == 0
+    assert lower_bound([Lifetime(3, 0, 1), Lifetime(5, 1, 2), Lifetime(7, 2, 2), Lifetime(4, 3, 9)]) == 5 + 7
+
+
+def test_a_chain_needs_no_more_than_its_widest_step() -> None:
+    tensors = [Lifetime(size, i, i + 1) for i, size in enumerate([64, 128, 32, 256, 32])]
+    assert place(tensors, 4)[1] == lower_bound(tensors) == 256 + 32
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6])
+def test_small_ones_reach_the_optimum(count: int) -> None:
+    """Of random sizes in bytes, which alignment mostly keeps above the lower bound."""
+    rng = np.random.default_rng(count)
+    for _ in range(100):
+        first = rng.integers(0, 7, count)
+        last, sizes = first + rng.integers(0, 4, count), rng.integers(1, 40, count)
+        tensors = [Lifetime(*(int(value) for value in row)) for row in zip(sizes, first, last, strict=True)]
+        assert words(place(tensors, 4)[1]) == words(_optimum(tensors, 4))
+
+
+def words(size: int) -> int:
+    return -(-size // 4)
+
+
+def _optimum(tensors: list[Lifetime], alignment: int) -> int:
+    """The smallest block: some order of placing each tensor at the lowest free offset leads to it."""
+    best = alignment * len(tensors) + sum(tensor.size for tensor in tensors)
+
+    def search(offsets: dict[int, int], size: int) -> None:
+        nonlocal best
+        if size >= best:
+            return
+        if len(offsets) == len(tensors):
+            best = size
+        for i in range(len(tensors)):
+            if i not in offsets:
+                offset = _lowest(tensors, offsets, i, alignment)
+                search({**offsets, i: offset}, max(size, offset + tensors[i].size))
+
+    search({}, 0)
+    return best
+
+
+def _lowest(tensors: list[Lifetime], offsets: dict[int, int], index: int, alignment: int) -> int:
+    size = tensors[index].size
+    taken = [(at, at + tensors[i].size) for i, at in offsets.items() if tensors[i].meets(tensors[index])]
+    starts = sorted([0, *(-(-end // alignment) * alignment for _, end in taken)])
+    return next(at for at in starts if all(end <= at or at + size <= begin for begin, end in taken))
