@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
+
+from trit.runtime.session import Step
 
 ATTEMPTS = 100
 
@@ -30,6 +32,19 @@ def lower_bound(tensors: Sequence[Lifetime]) -> int:
         changes[tensor.first] = changes.get(tensor.first, 0) + tensor.size
         changes[tensor.last + 1] = changes.get(tensor.last + 1, 0) - tensor.size
     return max(accumulate(changes[step] for step in sorted(changes)), default=0)
+
+
+def held(steps: Sequence[Step]) -> list[Lifetime]:
+    """What the arena of an open plan holds: the outputs of all steps but the last, a sum over its summand as one."""
+    places: dict[int, list[Lifetime]] = {}
+    for step in steps[:-1]:
+        at = places.setdefault(step.output_offset, [])
+        # The one that is there until now: only Add may write over it.
+        if at and at[-1].last == step.index:
+            at[-1] = replace(at[-1], last=step.last_reader)
+        else:
+            at.append(Lifetime(step.output_bytes, step.index, step.last_reader))
+    return [tensor for at in places.values() for tensor in at]
 
 
 def place(tensors: Sequence[Lifetime], alignment: int) -> tuple[list[int], int]:

@@ -16,6 +16,7 @@ from trit.export.arena import Lifetime, place
 from trit.export.check import validate
 from trit.export.fuse import Step, fuse
 from trit.export.graph import INT32_MAX, Graph, GraphError, PlanFields, Tensor
+from trit.export.operators import Add
 from trit.runtime.bits import words
 
 VERSION = 1
@@ -143,11 +144,9 @@ class _Writer:
 
     def _tensor_table(self) -> tuple[bytes, int]:
         order = list(self.index)
-        lifetimes = []
-        for position, name in enumerate(order[1:-1]):
-            last = max(i for i, step in enumerate(self.steps) if name in self._inputs(step))
-            lifetimes.append(Lifetime(tensor_bytes(self.tensors[name]), position, last))
-        offsets, arena_size = place(lifetimes, ARENA_ALIGNMENT)
+        blocks, block_of = self._blocks()
+        places, arena_size = place(blocks, ARENA_ALIGNMENT)
+        offsets = [places[block_of[name]] for name in order[1:-1]]
         bounds = self._bounds()
         rows = []
         for name, offset in zip(order, [0, *offsets, 0], strict=True):
@@ -163,6 +162,22 @@ class _Writer:
                 )
             )
         return b"".join(rows), arena_size
+
+    def _blocks(self) -> tuple[list[Lifetime], dict[str, int]]:
+        """What the arena holds, and which of it each tensor lies in: Add may write over an input, in place."""
+        last = {name: i for i, step in enumerate(self.steps) for name in self._inputs(step)}
+        blocks: list[Lifetime] = []
+        block_of: dict[str, int] = {}
+        for position, step in enumerate(self.steps[:-1]):
+            free = [name for name in self._inputs(step) if last[name] == position]
+            over = next((name for name in free if self.tensors[name].kind == "int32"), None)
+            if over and isinstance(step, Step) and isinstance(step.node, Add):
+                block_of[step.output] = block_of[over]
+                blocks[block_of[over]] = replace(blocks[block_of[over]], last=last[step.output])
+            else:
+                block_of[step.output] = len(blocks)
+                blocks.append(Lifetime(tensor_bytes(self.tensors[step.output]), position, last[step.output]))
+        return blocks, block_of
 
     def _inputs(self, step: Step | Interleave) -> tuple[str, ...]:
         if isinstance(step, Interleave):

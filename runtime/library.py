@@ -29,6 +29,10 @@ class StepInfo(ctypes.Structure):
         ("fused_threshold", ctypes.c_uint32),
         ("macs", ctypes.c_uint64),
         ("parameter_bytes", ctypes.c_uint64),
+        ("output_bytes", ctypes.c_uint64),
+        ("output_offset", ctypes.c_uint32),
+        ("last_reader", ctypes.c_uint32),
+        ("weights_offset", ctypes.c_uint32),
     )
 
 

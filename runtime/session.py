@@ -35,6 +35,10 @@ class Step:
     kernel: tuple[int, int]  # (0, 0) without a window
     macs: int  # multiply-accumulates of one image, padding included
     parameter_bytes: int  # weights and thresholds in the file
+    output_bytes: int  # in the arena; of the last step, whose output is the caller's, in its memory
+    output_offset: int  # in the arena
+    last_reader: int  # index of the last step that reads the output; its own where none does
+    weights_offset: int  # in the file; 0 without weights
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,10 @@ class Session:
             tuple(info.kernel),
             info.macs,
             info.parameter_bytes,
+            info.output_bytes,
+            info.output_offset,
+            info.last_reader,
+            info.weights_offset,
         )
 
 

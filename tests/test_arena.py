@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests_support import builder, random_graph, residual_graph
 
-from trit.export.arena import Lifetime, lower_bound, place
+from trit.export.arena import Lifetime, held, lower_bound, place
+from trit.export.graph import Graph
+from trit.export.onnx_reader import parse_onnx
+from trit.export.plan import to_plan
+from trit.runtime import Session
 
 lifetimes = st.builds(
     lambda size, first, length: Lifetime(size, first, first + length),
@@ -51,6 +60,54 @@ def test_small_ones_reach_the_optimum(count: int) -> None:
         last, sizes = first + rng.integers(0, 4, count), rng.integers(1, 40, count)
         tensors = [Lifetime(*(int(value) for value in row)) for row in zip(sizes, first, last, strict=True)]
         assert words(place(tensors, 4)[1]) == words(_optimum(tensors, 4))
+
+
+ZOO = [entry for entry in (files("trit") / "zoo").iterdir() if entry.name.endswith(".onnx")]
+
+
+@pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name)
+def test_networks_of_the_zoo(entry: Traversable) -> None:
+    assert_arena_is_tight(parse_onnx(entry.read_bytes(), entry.name))
+
+
+@pytest.mark.parametrize("make", [random_graph, residual_graph])
+def test_random_networks(make: Callable[[int], Graph]) -> None:
+    for seed in range(60):
+        assert_arena_is_tight(make(seed))
+
+
+def assert_arena_is_tight(graph: Graph) -> None:
+    for lanes in (1, 16):
+        session = Session(to_plan(graph, lanes))
+        needed = lower_bound(held(session.steps))
+        assert needed <= session.arena_size <= max(1.05 * needed, 4 * words(needed))
+
+
+def test_a_sum_lies_over_its_summand() -> None:
+    """Add takes the place of accumulators that nobody reads later, of bits never."""
+    build = builder(np.random.default_rng(0), (1, 4, 4))
+    build.conv(8, "binary")
+    shortcut = build.threshold("binary")
+    build.conv(8, "binary")
+    first = build.add(shortcut)
+    build.threshold("binary")
+    build.conv(8, "binary")
+    second = build.add(first)
+    build.threshold("binary")
+    build.conv(8, "binary")
+    build.add(second)
+    build.add(second)
+    build.threshold("binary")
+    build.dense(2, "binary")
+    build.scores()
+    steps = Session(to_plan(build.graph())).steps
+    over = [
+        [step.name for step in steps[:-1] if step.last_reader == add.index and step.output_offset == add.output_offset]
+        for add in steps
+        if add.operator == "Add"
+    ]
+    assert over == [["conv2"], ["conv5"], ["conv8"], ["add9"]]
+    assert len(held(steps)) == len(steps) - 1 - 4
 
 
 def words(size: int) -> int:

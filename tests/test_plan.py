@@ -124,6 +124,21 @@ def test_lifetimes_are_checked() -> None:
     assert not accepts(seal(changed.tobytes()))
 
 
+def test_only_add_writes_in_place_and_only_exactly() -> None:
+    """Add may lie over accumulators that it reads: nothing else may, and not a word further on."""
+    plan = words(to_plan(_residual(), 1))
+    steps = Session(plan.tobytes()).steps
+    add = next(step for step in steps if step.operator == "Add")
+    offset = int(plan[10]) // 4 + TENSOR_WORDS * np.arange(1, len(steps)) + 6
+    assert plan[offset[add.index]] == plan[offset[add.index - 1]]
+    plan[7] = 2 * int(plan[7])  # room enough in the arena
+    assert accepts(seal(plan.tobytes()))
+    for step, place in ((add.index, add.output_offset + 4), (add.index + 1, add.output_offset)):
+        changed = plan.copy()
+        changed[offset[step]] = place
+        assert not accepts(seal(changed.tobytes()))
+
+
 def test_golden_plans_are_current() -> None:
     """The files' layout does not change unnoticed: the C tests' plans are what the writer writes today."""
     path = ROOT / "tests/c/make_plans.py"

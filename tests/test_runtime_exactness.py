@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from tests_support import WORD_BOUNDARIES, Builder, builder, random_graph, random_input
+from tests_support import WORD_BOUNDARIES, Builder, builder, random_graph, random_input, residual_graph
 
 from trit.export import reference
 from trit.export.graph import Graph
@@ -41,6 +41,12 @@ def assert_same_bits(graph: Graph, images: np.ndarray) -> None:
 def test_random_networks(seed: int) -> None:
     graph = random_graph(seed)
     assert_same_bits(graph, random_input(graph, 4, np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_residual_networks(seed: int) -> None:
+    graph = residual_graph(seed)
+    assert_same_bits(graph, random_input(graph, 3, np.random.default_rng(seed)))
 
 
 def score(build: Builder, classes: int = 3) -> Graph:

@@ -143,6 +143,11 @@ def test_labels_metadata_and_steps() -> None:
     assert (first.input_kind, first.output_kind, first.weight_kind) == ("uint8", "binary", "ternary")
     assert (first.macs, second.macs) == (33 * 2 * 20, 4 * 33 * 20)
     assert (second.input_shape, second.output_shape, second.kernel) == ((33, 4, 5), (4, 1, 1), (4, 5))
+    assert [step.output_bytes for step in session.steps] == [2 * 20, 2 * 4 * 20, 4 * 4, 4 * 4]
+    assert [step.last_reader for step in session.steps] == [1, 2, 3, 3]
+    assert all(step.output_offset + step.output_bytes <= session.arena_size for step in session.steps[:-1])
+    weights = dense.plan_fields(graph.tensors[dense.input], graph.tensors[dense.output], 8).weights
+    assert to_plan(graph)[second.weights_offset :].startswith(weights)
 
 
 def test_profile() -> None:

@@ -122,6 +122,33 @@ def random_graph(seed: int) -> Graph:
     return graph
 
 
+def residual_graph(seed: int) -> Graph:
+    """Blocks of one to three convolutions, each added to the block's input or to an older tensor of its shape."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(5, 13))
+    build = builder(rng, (int(rng.choice([1, 3])), size, size))
+    build.conv(int(rng.choice([8, 32, 33, 65])), _weight_kind(rng))
+    earlier = [build.last]
+    for _ in range(int(rng.integers(2, 8))):
+        if build.last.kind == "int32" and rng.random() < 0.5:
+            build.threshold(_activation_kind(rng))
+        alike = [tensor for tensor in (*earlier, build.last) if tensor.shape == build.last.shape]
+        shortcut = alike[int(rng.integers(len(alike)))]
+        for _ in range(int(rng.integers(1, 4))):
+            if build.last.kind == "int32":
+                build.threshold(_activation_kind(rng))
+            build.conv(shortcut.shape[0], _weight_kind(rng))
+        earlier.append(build.add(shortcut))
+        if rng.random() < 0.2:
+            build.max_pool((2, 2), (1, 1))
+    build.threshold(_activation_kind(rng))
+    build.dense(5, _weight_kind(rng))
+    build.scores()
+    graph = build.graph()
+    validate(graph)
+    return graph
+
+
 def random_input(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarray:
     """uint8 images (count, C, H, W), the first all 0 and the second all 255."""
     images = rng.integers(0, 256, (count, *graph.tensors[graph.input].shape), dtype=np.uint8)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Add: the sum of two tensors' values, in int32. */
+/* Add: the sum of two tensors' values, in int32. The output may lie where an int32 input lies. */
 #include "values.h"
 
 trit_status trit_add_check(const trit_call *c) {

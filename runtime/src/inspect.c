@@ -33,6 +33,14 @@ static uint64_t threshold_bytes(const trit_call *c) {
     return trit_is_bits(c->out->kind) ? trit_threshold_bytes(c->out) : 0;
 }
 
+/* Step `step` writes tensor step + 1. */
+static uint32_t last_reader(const trit_plan *plan, uint32_t step) {
+    const trit_step *steps = trit_steps(plan);
+    uint32_t reader = trit_step_count(plan) - 1;
+    while (reader > step && steps[reader].input != step + 1 && steps[reader].other != step + 1) reader--;
+    return reader;
+}
+
 trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_info *info) {
     trit_call c;
     if (!plan || !info) return TRIT_NULL_POINTER;
@@ -49,6 +57,10 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->kernel[1] = c.step->kernel[1];
     info->fused_threshold = 0;
     info->macs = info->parameter_bytes = 0;
+    info->output_bytes = trit_tensor_bytes(c.out);
+    info->output_offset = c.out->offset;
+    info->last_reader = last_reader(plan, step);
+    info->weights_offset = c.step->weights;
     if (c.step->op == TRIT_OP_CONV) {
         info->weight_kind = kind_text(c.step->weight_kind);
         info->fused_threshold = c.step->parameters != 0;

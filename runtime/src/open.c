@@ -133,13 +133,19 @@ static int overlap(const trit_tensor *a, const trit_tensor *b) {
     return a->offset < b->offset + trit_tensor_bytes(b) && b->offset < a->offset + trit_tensor_bytes(a);
 }
 
+/* Add reads every value before it writes the sum at the same place. */
+static int adds_in_place(const trit_plan *plan, uint32_t t, uint32_t step) {
+    const trit_tensor *in = trit_tensors(plan) + t, *out = trit_tensors(plan) + step + 1;
+    return trit_steps(plan)[step].op == TRIT_OP_ADD && in->kind == TRIT_KIND_INT32 && in->offset == out->offset;
+}
+
 /* Tensor t is there from step t - 1, which writes it, to the end of step `reader`: does a step between write over it? */
 static int is_overwritten(const trit_plan *plan, uint32_t t, uint32_t reader) {
     const trit_tensor *tensors = trit_tensors(plan);
     uint32_t last = trit_head(plan)->step_count - 1, writer;
     if (t == 0) return 0;
     for (writer = t; writer <= reader && writer < last; writer++) /* the last step writes to the caller's memory */
-        if (overlap(tensors + t, tensors + writer + 1)) return 1;
+        if (overlap(tensors + t, tensors + writer + 1) && !(writer == reader && adds_in_place(plan, t, writer))) return 1;
     return 0;
 }
 

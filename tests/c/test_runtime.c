@@ -126,6 +126,8 @@ static void test_inspection(const sample *s) {
     for (i = 0; i < trit_step_count(&plan); i++) {
         CHECK(trit_step_describe(&plan, i, &info) == TRIT_OK);
         CHECK(strlen(info.name) > 0 && strlen(info.operator_name) > 0);
+        CHECK(info.last_reader >= i && info.last_reader < trit_step_count(&plan));
+        CHECK((info.weights_offset > 0) == (info.macs > 0));
         CHECK((info.macs > 0) == (strcmp(info.operator_name, "Conv") == 0));
     }
     CHECK(trit_step_describe(&plan, i, &info) == TRIT_BAD_STEP);

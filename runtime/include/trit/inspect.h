@@ -18,6 +18,10 @@ typedef struct trit_step_info {
     uint32_t fused_threshold;                           /* 1 where a Conv takes its Threshold along */
     uint64_t macs;                                      /* multiply-accumulates, padding included */
     uint64_t parameter_bytes;                           /* weights and thresholds in the file */
+    uint64_t output_bytes;                              /* in the arena; of the last step in the caller's memory */
+    uint32_t output_offset;                             /* in the arena */
+    uint32_t last_reader;                               /* last step that reads the output; this one where none does */
+    uint32_t weights_offset;                            /* in the file; 0 without weights */
 } trit_step_info;
 
 trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_info *info);
