@@ -38,8 +38,8 @@ class Interleave:
     output: str
 
 
-def to_plan(graph: Graph, lanes: int = 8) -> bytes:
-    """The plan's bytes; `lanes` output channels are interleaved (1 for microcontrollers, 8 for AVX2 hosts).
+def to_plan(graph: Graph, lanes: int = 16) -> bytes:
+    """The plan's bytes; `lanes` output channels are interleaved (1 for microcontrollers, 16 for hosts).
 
     Raises GraphError where the graph is inconsistent, does not end in Scores, or is beyond the format's limits.
     """

@@ -33,7 +33,7 @@ def words(plan: bytes) -> np.ndarray:
 
 def test_header_and_tables() -> None:
     graph = random_graph(1)
-    for lanes in (1, 8):
+    for lanes in (1, 16):
         plan = to_plan(graph, lanes)
         head = words(plan)[:HEADER_WORDS]
         steps, tensors = int(head[8]), int(head[10])

@@ -29,7 +29,7 @@ def available() -> list[str]:
 
 def assert_same_bits(graph: Graph, images: np.ndarray) -> None:
     expected = reference.run(graph, images).astype(np.float32)
-    for lanes in (1, 8):
+    for lanes in (1, 8, 16):
         plan = to_plan(graph, lanes)
         for variant in available():
             scores = Session(plan, variant).run(images).reshape(expected.shape)

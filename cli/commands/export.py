@@ -27,8 +27,8 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit).")] = None,
     lanes: Annotated[
-        int, typer.Option(help="Plan only: interleaved output channels, 8 for hosts, 1 for microcontrollers.")
-    ] = 8,
+        int, typer.Option(help="Plan only: interleaved output channels, 16 for hosts, 1 for microcontrollers.")
+    ] = 16,
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 

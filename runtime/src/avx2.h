@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the AVX2 kernels share. They read weights with 8 interleaved output channels: one channel a 32-bit lane. */
+/* What the AVX2 kernels share. They read weights with 8 or more interleaved output channels, 8 at a time:
+ * one channel a 32-bit lane. */
 #ifndef TRIT_AVX2_H
 #define TRIT_AVX2_H
 

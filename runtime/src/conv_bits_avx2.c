@@ -39,9 +39,9 @@ AVX2_INLINE __m256i nibble_table(int factor) {
 
 /* `count` words of one tap for all pixels and blocks, added to the counts in bytes. */
 AVX2_INLINE void add_words(shape s, const uint32_t *a, size_t a_step, uint32_t a_words, const uint32_t *const *w,
-                           size_t w_offset, uint32_t count, __m256i bytes[MAX_PIXELS][AVX2_BLOCKS]) {
+                           size_t w_offset, size_t lanes, uint32_t count, __m256i bytes[MAX_PIXELS][AVX2_BLOCKS]) {
     const __m256i ones = nibble_table(1), twos = nibble_table(-2);
-    const size_t w_sign = (size_t)(s.w_planes - 1) * a_words * AVX2_LANES;
+    const size_t w_sign = (size_t)(s.w_planes - 1) * a_words * lanes;
     uint32_t i, p, b;
     for (i = 0; i < count; i++) {
         UNROLL for (p = 0; p < s.pixels; p++) {
@@ -49,7 +49,7 @@ AVX2_INLINE void add_words(shape s, const uint32_t *a, size_t a_step, uint32_t a
             __m256i nonzero = _mm256_set1_epi32((int)at[0]);
             __m256i sign = _mm256_set1_epi32((int)at[(s.a_planes - 1) * a_words]);
             UNROLL for (b = 0; b < s.blocks; b++) {
-                const uint32_t *weights = w[b] + w_offset + (size_t)i * AVX2_LANES;
+                const uint32_t *weights = w[b] + w_offset + (size_t)i * lanes;
                 __m256i differ = _mm256_xor_si256(sign, avx2_load(weights + w_sign));
                 __m256i both = s.w_planes == 2 ? avx2_load(weights) : nonzero;
                 if (s.a_planes == 2 && s.w_planes == 2) both = _mm256_and_si256(both, nonzero);
@@ -81,7 +81,7 @@ AVX2_INLINE void flush(shape s, __m256i bytes[MAX_PIXELS][AVX2_BLOCKS], __m256i 
 /* Counts of all taps for s.pixels neighbouring pixels and s.blocks blocks whose weights begin at w[]. */
 AVX2_INLINE void count_tile(shape s, const tile *t, const uint32_t *const *w, __m256i sums[MAX_PIXELS][AVX2_BLOCKS]) {
     const trit_call *c = t->c;
-    const uint32_t words = trit_words(c->in->channels), most = s.both ? 15 : 31; /* a byte takes 8 or +-8 a word */
+    const uint32_t words = trit_words(c->in->channels), lanes = c->step->lanes, most = s.both ? 15 : 31; /* a byte takes 8 or +-8 a word */
     const size_t a_size = (size_t)s.a_planes * words, a_step = c->step->stride[1] * a_size;
     __m256i bytes[MAX_PIXELS][AVX2_BLOCKS];
     uint32_t p, b, ky, kx, i, n, used = 0;
@@ -98,7 +98,7 @@ AVX2_INLINE void count_tile(shape s, const tile *t, const uint32_t *const *w, __
                     flush(s, bytes, sums);
                     used = 0;
                 }
-                add_words(s, a + i, a_step, words, w, (tap + i) * AVX2_LANES, n, bytes);
+                add_words(s, a + i, a_step, words, w, (tap + i) * lanes, lanes, n, bytes);
                 used += n;
             }
         }
@@ -201,7 +201,7 @@ static int same_taps(const trit_call *c, uint32_t x, trit_span columns) {
 
 int trit_conv_bits_avx2(const trit_call *c) {
     uint32_t x, y, pixel = 0;
-    if (c->step->lanes != AVX2_LANES) return 0;
+    if (c->step->lanes % AVX2_LANES != 0) return 0;
     for (y = 0; y < c->out->height; y++) {
         for (x = 0; x < c->out->width;) {
             tile t = {c, trit_rows(c, y), trit_columns(c, x), 1};

@@ -47,13 +47,13 @@ AVX2_INLINE __m256i widen(__m256i word, uint32_t group) {
 
 /* Weights of groups first ... of one block as bytes -1, 0, +1. */
 AVX2 static void widen_weights(const trit_call *c, tile *t, const uint32_t *row, uint32_t first, uint32_t count) {
-    uint32_t words = trit_conv_row_words(c), i;
+    uint32_t words = trit_conv_row_words(c), lanes = c->step->lanes, i;
     int ternary = c->step->weight_kind == TRIT_KIND_TERNARY;
     for (i = 0; i < count; i++) {
-        const uint32_t *at = row + (size_t)((first + i) / 8) * AVX2_LANES;
+        const uint32_t *at = row + (size_t)((first + i) / 8) * lanes;
         __m256i nonzero = _mm256_set1_epi8(-1), sign;
         if (ternary) nonzero = widen(avx2_load(at), (first + i) % 8);
-        sign = widen(avx2_load(at + (ternary ? (size_t)words * AVX2_LANES : 0)), (first + i) % 8);
+        sign = widen(avx2_load(at + (ternary ? (size_t)words * lanes : 0)), (first + i) % 8);
         t->weights[i] = _mm256_sub_epi8(sign, _mm256_andnot_si256(sign, nonzero));
     }
 }
@@ -61,11 +61,11 @@ AVX2 static void widen_weights(const trit_call *c, tile *t, const uint32_t *row,
 /* Sum of a channel's weights. */
 AVX2 static int32_t sum_weights(const trit_call *c, uint32_t channel) {
     const uint32_t *row = trit_conv_row(c, channel), *counts = (const uint32_t *)trit_at(c, c->step->counts);
-    uint32_t words = trit_conv_row_words(c), i;
+    uint32_t words = trit_conv_row_words(c), lanes = c->step->lanes, i;
     int ternary = c->step->weight_kind == TRIT_KIND_TERNARY;
     int32_t sum = (int32_t)(ternary ? counts[channel] : (uint32_t)trit_conv_fan_in(c));
-    if (ternary) row += (size_t)words * AVX2_LANES;
-    for (i = 0; i < words; i++) sum -= 2 * (int32_t)__builtin_popcount(row[(size_t)i * AVX2_LANES]);
+    if (ternary) row += (size_t)words * lanes;
+    for (i = 0; i < words; i++) sum -= 2 * (int32_t)__builtin_popcount(row[(size_t)i * lanes]);
     return sum;
 }
 
@@ -112,7 +112,7 @@ AVX2 static void convolve_word(const trit_call *c, tile *t, uint32_t word) {
 AVX2 int trit_conv_bytes_avx2(const trit_call *c) {
     uint32_t pixels = c->out->height * c->out->width, words = trit_words(c->out->channels), pixel, word, p, most;
     tile t;
-    if (c->step->lanes != AVX2_LANES || c->step->groups != 1 || trit_conv_fan_in(c) > WINDOW_BYTES) return 0;
+    if (c->step->lanes % AVX2_LANES != 0 || c->step->groups != 1 || trit_conv_fan_in(c) > WINDOW_BYTES) return 0;
     t.groups = ((uint32_t)trit_conv_fan_in(c) + 3) / 4;
     t.length = 4 * t.groups;
     most = WINDOW_BYTES / t.length < MAX_PIXELS ? WINDOW_BYTES / t.length : MAX_PIXELS;

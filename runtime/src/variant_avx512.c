@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The AVX-512 variant, for processors that count bits and multiply bytes in it: Ice Lake, Zen 4 and later. */
+#include "avx512.h"
+
+#if TRIT_HAVE_AVX512
+#include "x86.h"
+
+static int has_avx512(void) {
+    const unsigned f = 1u << 16, bw = 1u << 30, vnni = 1u << 11, vpopcntdq = 1u << 14;
+    return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vnni | vpopcntdq);
+}
+
+const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512};
+
+#else
+
+static int never(void) {
+    return 0;
+}
+
+const trit_kernels trit_kernels_avx512 = {never, NULL, NULL};
+
+#endif
