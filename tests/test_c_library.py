@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C library alone: its own tests under the sanitizers, warnings, the example, and a build with wilder flags."""
+"""The C library alone: its own tests under the sanitizers, and what it promises of memory and rounding."""
 
 from __future__ import annotations
 
@@ -10,82 +10,63 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests_support import builder, random_graph, random_input
+from c_tools import INCLUDE, ROOT, RUNTIME, SOURCES, classify_case, need, run
+from tests_support import builder, random_graph
 
-from trit.export import reference
-from trit.export.plan import to_plan
-
-ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path for path in (ROOT / "runtime/src").glob("*.c") if path.name != "host.c")
 COMPILER = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
 FLAGS = {
     "strict": ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1"),
     # Here the compiler may fuse a multiplication and an addition; in the scores it must not.
     "native": ("-std=gnu99", "-O2", "-march=native"),
 }
-CMAKE = shutil.which("cmake")
-
 pytestmark = pytest.mark.skipif(not COMPILER, reason="no C compiler")
 
 
-def run(*command: str | Path) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.mark.skipif(not CMAKE, reason="no cmake")
 def test_ctest_with_sanitizers(tmp_path: Path) -> None:
+    need("cmake")
     flags = ("-DCMAKE_C_FLAGS=-Werror", "-DCMAKE_C_FLAGS_RELEASE=-O1")
-    run("cmake", "-S", ROOT / "runtime", "-B", tmp_path, "-DTRIT_SANITIZE=ON", *flags)
+    run("cmake", "-S", RUNTIME, "-B", tmp_path, "-DTRIT_SANITIZE=ON", *flags)
     run("cmake", "--build", tmp_path, "--parallel", "2")
     assert "100% tests passed" in run("ctest", "--test-dir", tmp_path, "--output-on-failure")
 
 
 @pytest.fixture(scope="module", params=sorted(FLAGS))
 def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """examples/embed.c with the library."""
-    program = tmp_path_factory.mktemp(request.param) / "embed"
-    flags = FLAGS[request.param]
-    run(COMPILER, *flags, "-I", ROOT / "runtime/include", "-o", program, ROOT / "examples/embed.c", *SOURCES)
+    """examples/classify.c with the library."""
+    program = tmp_path_factory.mktemp(request.param) / "classify"
+    run(COMPILER, *FLAGS[request.param], "-I", INCLUDE, "-o", program, ROOT / "examples/classify.c", *SOURCES)
     return program
 
 
-def test_example(tmp_path: Path, example: Path) -> None:
-    for seed in range(8):
-        graph = random_graph(seed)
-        images = random_input(graph, 3, np.random.default_rng(seed))
-        (tmp_path / "model.trit").write_bytes(to_plan(graph))
-        for image, scores in zip(images, reference.run(graph, images), strict=True):
-            (tmp_path / "image").write_bytes(image.tobytes())
-            label, value = run(example, tmp_path / "model.trit", tmp_path / "image").rsplit(" ", 1)
-            assert label == graph.labels[int(scores.argmax())]
-            assert np.float32(value) == scores.max()
+@pytest.mark.parametrize("seed", range(8))
+def test_scores(tmp_path: Path, example: Path, seed: int) -> None:
+    graph = random_graph(seed, channels=(1, 3)[seed % 2])
+    case = classify_case(graph, tmp_path)
+    assert run(example, case.plan, case.image) == case.output
 
 
 def test_scores_round_twice(tmp_path: Path, example: Path) -> None:
     """A product whose low bits a fused multiply-add would keep: the reference's bits all the same."""
-    build = builder(np.random.default_rng(0), (700, 1, 1), 0)
-    build.conv(1, "binary", (1, 1), padding=(0, 0, 0, 0))
+    build = builder(np.random.default_rng(0), (1, 1, 700), 0)
+    build.dense(1, "binary")
     build.nodes[-1].weights[:] = 1
     build.scores()
     graph = build.graph()
     scores_node = graph.nodes[-1]
-    image = np.full((1, 700, 1, 1), 255, np.uint8)
-    image[0, 0] = 254
+    image = np.full((1, 1, 700), 255, np.uint8)
+    image[0, 0, 0] = 254
     scale, acc = np.float32(1.0000001), np.float32(700 * 255 - 1)
     scores_node.scale[:] = scale
     scores_node.bias[:] = -(acc * scale)
     assert float(acc) * float(scale) != float(acc * scale)  # fused, the score would not be 0
-    (tmp_path / "model.trit").write_bytes(to_plan(graph))
-    (tmp_path / "image").write_bytes(image.tobytes())
-    assert float(run(example, tmp_path / "model.trit", tmp_path / "image").split()[-1]) == 0.0
+    case = classify_case(graph, tmp_path, image)
+    assert case.output == run(example, case.plan, case.image) == "0 class 0\n"
 
 
 def test_nothing_of_a_libc_is_needed() -> None:
     """The device library includes only headers that a freestanding compiler has; no function of a libc."""
     allowed = {"stddef.h", "stdint.h", "immintrin.h", "cpuid.h"}
-    files = [*SOURCES, *(ROOT / "runtime").rglob("*.h")]
+    files = [*SOURCES, *RUNTIME.rglob("*.h")]
     for path in files:
         assert set(re.findall(r"#include <(.*)>", path.read_text())) <= allowed, path.name
 
@@ -95,7 +76,7 @@ def test_the_library_allocates_nothing_and_has_no_state(tmp_path: Path) -> None:
         pytest.skip("no nm")
     for source in SOURCES:
         made = tmp_path / f"{source.stem}.o"
-        run(COMPILER, "-std=c99", "-O1", "-fno-pic", "-I", ROOT / "runtime/include", "-c", source, "-o", made)
+        run(COMPILER, "-std=c99", "-O1", "-fno-pic", "-I", INCLUDE, "-c", source, "-o", made)
         for line in run("nm", made).splitlines():
             kind, name = line.split()[-2:]
             assert kind not in "BbCDd" or name.startswith("."), f"{source.name}: {name} can change"
@@ -111,7 +92,7 @@ def test_stack_use_is_bounded_as_stated(tmp_path: Path) -> None:
     frames: dict[str, int] = {}
     for source in SOURCES:
         made = tmp_path / f"{source.stem}.o"
-        run(COMPILER, "-std=c99", "-O2", "-fstack-usage", "-I", ROOT / "runtime/include", "-c", source, "-o", made)
+        run(COMPILER, "-std=c99", "-O2", "-fstack-usage", "-I", INCLUDE, "-c", source, "-o", made)
         for line in made.with_suffix(".su").read_text().splitlines():
             where, size, kind = line.split("\t")
             assert kind != "dynamic", where  # "dynamic,bounded" is only alignment

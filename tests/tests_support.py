@@ -106,11 +106,15 @@ def builder(rng: np.random.Generator, shape: Shape, zero_point: int = 0) -> Buil
     return Builder(rng, Tensor("image", "uint8", shape, zero_point))
 
 
-def random_graph(seed: int) -> Graph:
-    """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores."""
+def random_graph(seed: int, channels: int | None = None) -> Graph:
+    """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores.
+
+    Its images have `channels` channels where that is given.
+    """
     rng = np.random.default_rng(seed)
     size = (int(rng.integers(4, 10)), int(rng.integers(4, 10)))
-    build = builder(rng, (int(rng.choice([1, 2, 3, 33])), *size), int(rng.choice([0, 73, 128, 255])))
+    drawn = int(rng.choice([1, 2, 3, 33]))
+    build = builder(rng, (channels or drawn, *size), int(rng.choice([0, 73, 128, 255])))
     build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
     build.threshold(_activation_kind(rng))
     for _ in range(int(rng.integers(1, 4))):
