@@ -1,7 +1,8 @@
 # make demo   the main job, from training to devices, in one table
 # make test   every test
 # make lint   ruff and mypy
-# Each sets up .venv first; a second time that costs nothing.
+# make amalgamation   the C library as two files, build/amalgamation/trit.h and trit.c
+# Each but the last sets up .venv first; a second time that costs nothing.
 
 PYTHON ?= python3
 # Where torch comes from: cpu (the CPU build, the default), pypi (whatever PyPI has, on Linux a CUDA build of
@@ -12,9 +13,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # The package is installed as links: only C code, data files, and new or removed files need another run.
 FOLDERS := cli cli/commands cli/zoo train train/recipes export export/operators runtime targets targets/firmware
-C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt)
+C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt -o -name '*.cmake')
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint amalgamation clean
 setup: $(READY)
 
 $(BIN)/pip:
@@ -41,6 +42,9 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+amalgamation:
+	@$(PYTHON) runtime/amalgamate.py build/amalgamation
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runtime/*.so
