@@ -48,7 +48,7 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
         env={**os.environ, "PATH": SEARCH_PATH, **variables},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests of the C library use. Where it cannot, they skip and say why.
+set -euo pipefail
+
+missing=()
+need() { # COMMAND PACKAGE...
+  command -v "$1" >/dev/null || missing+=("${@:2}")
+}
+need g++ build-essential
+need make build-essential
+need clang clang
+need cmake cmake
+need pkg-config pkg-config
+need qemu-s390x qemu-user
+# clang's sanitizers and fuzzer are another package, of the same version as clang itself.
+if ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1; then
+  missing+=(libclang-rt-dev)
+fi
+
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "All packages are there."
+elif [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+  echo "Not installed, for want of root or apt-get: ${missing[*]}. The tests that need them will be skipped."
+else
+  echo "Installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq || echo "apt-get update failed; trying with the lists there are."
+  for package in "${missing[@]}"; do
+    apt-get install -qq -y --no-install-recommends "$package" >/dev/null ||
+      echo "$package could not be installed; the tests that need it will be skipped."
+  done
+fi
