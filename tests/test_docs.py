@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c_tools import INCLUDE, SOURCES, WARNINGS, need, run
 
 from trit import load, shipped_images
 from trit.commands.zoo import network_bytes
@@ -124,6 +125,34 @@ def test_the_readmes_program_in_c(folder: Path, fashion: bytes) -> None:
     np.testing.assert_array_equal(scores, Session("model.trit").run(images))
 
 
+def test_the_c_apis_program(folder: Path) -> None:
+    need("cc")
+    (code,) = blocks(ROOT / "docs" / "c-api.md", "c")
+    image = shipped_images("fashion-mnist")[0][0]
+    print_scores = """
+    int main(void) {
+        static uint32_t plan[1 << 20];
+        static uint8_t image[28 * 28];
+        size_t size = fread(plan, 1, sizeof plan, stdin);
+        FILE *file = fopen("image", "rb");
+        if (!file || fread(image, 1, sizeof image, file) != sizeof image) return 1;
+        float *scores = scores_of(plan, size, image);
+        if (!scores) return 2;
+        for (int k = 0; k < 10; k++) printf("%.9g ", scores[k]);
+        free(scores);
+        return fclose(file);
+    }"""
+    (folder / "mine.c").write_text(code + print_scores)
+    (folder / "image").write_bytes(image.tobytes())
+    run("cc", "-std=c99", *WARNINGS, "-O1", "-I", INCLUDE, "-o", folder / "mine", folder / "mine.c", *SOURCES)
+    plan = (folder / "model.trit").read_bytes()
+    done = subprocess.run([folder / "mine"], input=plan, capture_output=True, check=True)
+    scores = np.array(done.stdout.split(), np.float32)
+    np.testing.assert_array_equal(scores, Session("model.trit").run(image)[0])
+    refused = subprocess.run([folder / "mine"], input=plan[:-4], capture_output=True)
+    assert (refused.returncode, refused.stderr) == (2, b"the plan is truncated or has bytes after its end\n")
+
+
 def test_the_readmes_commands(tmp_path: Path) -> None:
     for package in ("torch", "sklearn", "accelerate", "ziglang", "unicorn", "capstone", "elftools"):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[all]'")
@@ -138,12 +167,13 @@ def test_the_readmes_commands(tmp_path: Path) -> None:
         assert (tmp_path / made).exists(), made
 
 
-def test_make_has_the_readmes_targets() -> None:
-    if shutil.which("make") is None:
-        pytest.skip("no make")
-    for block in blocks(README, "sh"):
-        for target in re.findall(r"^make (\w+)", block, re.MULTILINE):
-            subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+def test_make_has_the_targets_that_are_named() -> None:
+    need("make")
+    for page in (README, ROOT / "CONTRIBUTING.md", ROOT / "docs" / "c-api.md"):
+        targets = set(re.findall(r"(?:^|`)make (\w+)", page.read_text(), re.MULTILINE))
+        assert targets, page.name
+        for target in targets:
+            run("make", "-n", target, cwd=ROOT)
 
 
 def test_the_readmes_table_is_of_the_shipped_network(fashion: bytes) -> None:
