@@ -21,6 +21,12 @@ LITERAL = r"""/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""  # and comments
 TOKEN = re.compile(rf"{LITERAL}|(?<!\.)(?<!->)\b[A-Za-z_]\w*", re.DOTALL)  # but for members of structures
 DIRECTIVE = re.compile(r"^#(?:.*\\\n)*.*", re.MULTILINE)
 MACRO = re.compile(r"^#define (\w+)(?:\((.*?)\))?((?:.*\\\n)*.*)", re.MULTILINE)
+# clang allows this in headers, which are now part of the source file.
+UNUSED = """\
+#ifdef __clang__ /* not every machine uses every inline function */
+#pragma clang diagnostic ignored "-Wunused-function"
+#endif
+"""
 KEYWORDS = {"struct", "union", "enum", "void", "int", "const"}
 
 
@@ -90,7 +96,7 @@ def amalgamation() -> dict[str, str]:
     code = "".join(inlined(renamed(path.read_text(encoding="utf-8"), f"{path.stem}_"), seen) for path in sources)
     (version,) = re.findall(r"project\(\w+ VERSION (\S+)", (RUNTIME / "CMakeLists.txt").read_text(encoding="utf-8"))
     note = f"/* trit {version}: the C library as two files, trit.h and trit.c, written by its amalgamate.py. */\n"
-    return {"trit.h": note + header, "trit.c": f'{note}#include "trit.h"\n\n{code}'}
+    return {"trit.h": note + header, "trit.c": f'{note}#include "trit.h"\n\n{UNUSED}\n{code}'}
 
 
 def main() -> None:
