@@ -51,12 +51,16 @@ def show(
         table.add_column(column.heading, justify="right" if column.is_number(rows) else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(column.text(row)) for column in columns))
-    console = Console()
-    if not console.is_terminal:  # piped output must not be cut at a terminal's usual 80 columns
-        console = Console(width=PIPED_WIDTH)
+    console = terminal()
     console.print(table)
     for note in notes:
         console.print(note, style="dim", markup=False, soft_wrap=True)
+
+
+def terminal() -> Console:
+    """Standard output. Piped, it must not be cut at a terminal's usual 80 columns."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
 def show_json(**content: Any) -> None:

@@ -33,6 +33,7 @@ class StepInfo(ctypes.Structure):
         ("output_offset", ctypes.c_uint32),
         ("last_reader", ctypes.c_uint32),
         ("weights_offset", ctypes.c_uint32),
+        ("lanes", ctypes.c_uint32),
     )
 
 

@@ -39,6 +39,7 @@ class Step:
     output_offset: int  # in the arena
     last_reader: int  # index of the last step that reads the output; its own where none does
     weights_offset: int  # in the file; 0 without weights
+    lanes: int  # output channels interleaved in the weights; 0 without weights
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Session:
         self._check(self._library.trit_open(self._handle, self._data.ctypes.data, self._data.size))
         if variant is not None:
             self._set_variant(variant)
+        self.size = self._data.size  # bytes of the plan
         self.input_shape = self._shape("trit_input_shape")
         self.output_shape = self._shape("trit_output_shape")
         self.labels = [self._text("trit_label", i) for i in range(self._library.trit_label_count(self._handle))]
@@ -173,6 +175,7 @@ class Session:
             info.output_offset,
             info.last_reader,
             info.weights_offset,
+            info.lanes,
         )
 
 

@@ -55,11 +55,11 @@ def assert_one_line(result: tuple[int, str, str], *expected: str) -> None:
 def test_help_names_every_command(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    for command in ("train", "export", "verify", "deploy", "profile", "targets", "zoo"):
+    for command in ("train", "export", "verify", "inspect", "deploy", "profile", "targets", "zoo"):
         assert command in out
 
 
-@pytest.mark.parametrize("command", ["train", "export", "verify", "deploy", "profile", "targets", "zoo"])
+@pytest.mark.parametrize("command", ["train", "export", "verify", "inspect", "deploy", "profile", "targets", "zoo"])
 def test_every_help_has_an_example(run: Run, command: str) -> None:
     status, out, _ = run(command, "--help")
     assert status == 0
@@ -93,6 +93,35 @@ def test_verify_as_json(run: Run, fashion: Path) -> None:
     assert status == 0
     assert report["equal"] is True
     assert {row["executor"] for row in report["rows"]} >= {"numpy reference", "c runtime, scalar"}
+
+
+@pytest.mark.parametrize("ending", ["onnx", "trit"])
+def test_inspect(run: Run, fashion: Path, ending: str) -> None:
+    run("export", str(fashion), "-o", "fashion.trit")
+    status, out, _ = run("inspect", f"fashion.{ending}")
+    assert status == 0
+    for text in ("conv4", "Conv+Threshold", "ternary 64×14×14", "7,225,344", "19,094,528", "12,544 bytes, 0.0% above"):
+        assert text in out
+    assert "Ankle boot" in out and "recipe: # Fashion-MNIST on four ternary convolutions." in out
+    report = json.loads(run("inspect", f"fashion.{ending}", "--json")[1])
+    session = load(fashion)
+    assert report["schema"] == 1 and report["variant"] == session.variant
+    assert report["file_bytes"] == Path("fashion.trit").stat().st_size == session.size
+    assert report["arena_bytes"] == report["lower_bound"] == session.arena_size == 12544
+    assert report["labels"] == session.labels and report["metadata"] == session.metadata
+    assert [row["name"] for row in report["rows"]] == [step.name for step in session.steps]
+    assert report["rows"][1]["output_offset"] + report["rows"][1]["output_bytes"] <= 12544
+
+
+def test_inspect_of_what_is_no_plan(run: Run, fashion: Path, tmp_path: Path) -> None:
+    assert_one_line(run("inspect", "fashoin.trit"), "fashoin.trit")
+    assert_one_line(run("inspect", "."), "directory")
+    assert_one_line(run("inspect", str(fashion), "--jsn"), "--jsn")
+    run("export", str(fashion), "-o", "fashion.trit")
+    content = (tmp_path / "fashion.trit").read_bytes()
+    for damaged in (b"", b"TRIT", b"no plan", content[:-4], content[:5000] + b"x" + content[5001:]):
+        (tmp_path / "damaged.trit").write_bytes(damaged)
+        assert_one_line(run("inspect", "damaged.trit"), "damaged.trit")
 
 
 def test_typos_are_one_line(run: Run, fashion: Path) -> None:

@@ -19,8 +19,8 @@ from trit.export.plan import to_plan
 from trit.runtime import Session, TritError
 
 
-def small(shape: tuple[int, int, int] = (1, 4, 5), zero_point: int = 0) -> Graph:
-    build = builder(np.random.default_rng(0), shape, zero_point)
+def small(shape: tuple[int, int, int] = (1, 4, 5), zero_point: int = 0, seed: int = 0) -> Graph:
+    build = builder(np.random.default_rng(seed), shape, zero_point)
     build.conv(33, "ternary", (1, 1), padding=(0, 0, 0, 0))
     build.threshold("binary")
     build.dense(4, "binary")
@@ -37,6 +37,22 @@ def test_a_file_is_used_in_place(tmp_path: Path) -> None:
         scores = session.run(images)
         assert scores.dtype == np.float32 and scores.shape == (5, 4)
         assert np.array_equal(scores, reference.run(graph, images)[:, :, 0, 0])
+
+
+def test_nothing_is_copied(tmp_path: Path) -> None:
+    """An open session sees new weights that are written into its file, which it maps read-only."""
+    first, second = (to_plan(small(seed=seed)) for seed in (0, 1))
+    assert len(first) == len(second)
+    path = tmp_path / "model.trit"
+    path.write_bytes(first)
+    session = Session(path)
+    images = random_input(small(), 5, np.random.default_rng(0))
+    before = session.run(images)
+    with path.open("r+b") as stream:
+        stream.write(second)
+    after = session.run(images)
+    assert not np.array_equal(before, after)
+    assert np.array_equal(after, Session(second).run(images))
 
 
 def test_shapes_and_types_that_fit() -> None:
@@ -146,7 +162,7 @@ def test_labels_metadata_and_steps() -> None:
     assert [step.output_bytes for step in session.steps] == [2 * 20, 2 * 4 * 20, 4 * 4, 4 * 4]
     assert [step.last_reader for step in session.steps] == [1, 2, 3, 3]
     assert all(step.output_offset + step.output_bytes <= session.arena_size for step in session.steps[:-1])
-    weights = dense.plan_fields(graph.tensors[dense.input], graph.tensors[dense.output], 8).weights
+    weights = dense.plan_fields(graph.tensors[dense.input], graph.tensors[dense.output], second.lanes).weights
     assert to_plan(graph)[second.weights_offset :].startswith(weights)
 
 

@@ -61,6 +61,7 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->output_offset = c.out->offset;
     info->last_reader = last_reader(plan, step);
     info->weights_offset = c.step->weights;
+    info->lanes = c.step->lanes;
     if (c.step->op == TRIT_OP_CONV) {
         info->weight_kind = kind_text(c.step->weight_kind);
         info->fused_threshold = c.step->parameters != 0;

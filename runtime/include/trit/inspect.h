@@ -22,6 +22,7 @@ typedef struct trit_step_info {
     uint32_t output_offset;                             /* in the arena */
     uint32_t last_reader;                               /* last step that reads the output; this one where none does */
     uint32_t weights_offset;                            /* in the file; 0 without weights */
+    uint32_t lanes;                                     /* output channels interleaved in the weights; 0 without */
 } trit_step_info;
 
 trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_info *info);
