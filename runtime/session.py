@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,21 +88,31 @@ class Session:
         """Name of the kernel variant in use."""
         return str(self._library.trit_variant_name(self._handle).decode())
 
-    def run(self, x: npt.ArrayLike) -> Float32Array:
-        """Scores of one image or of a batch.
+    def run(self, x: npt.ArrayLike, threads: int = 1) -> Float32Array:
+        """Scores of one image or of a batch, which `threads` threads share, each with an arena of its own.
 
         x: integers 0..255, (C, H, W) or (N, C, H, W), also (H, W) or (N, H, W) where C is 1, also (C,) or (N, C)
         where H and W are 1. Returns float32 (N, C), (N, C, H, W) where the output has more than one pixel; a single
-        image gives N = 1. Raises TritError where x does not fit.
+        image gives N = 1. The scores do not depend on `threads`. Raises TritError where x does not fit.
         """
+        if threads < 1:
+            raise TritError(f"threads is {threads}; it must be at least 1")
         images = as_images(x, self.input_shape)
         scores = np.empty((len(images), *self.output_shape), np.float32)
+        parts = min(threads, len(images))
+        if parts <= 1:
+            self._run_into(images, scores)
+        else:
+            with ThreadPoolExecutor(parts) as pool:
+                list(pool.map(self._run_into, np.array_split(images, parts), np.array_split(scores, parts)))
+        return scores[:, :, 0, 0] if self.output_shape[1:] == (1, 1) else scores
+
+    def _run_into(self, images: npt.NDArray[np.uint8], scores: Float32Array) -> None:
         arena = self._arena()
         status = self._library.trit_host_run_batch(
             self._handle, arena.ctypes.data, arena.nbytes, images.ctypes.data, scores.ctypes.data, len(images)
         )
         self._check(status)
-        return scores[:, :, 0, 0] if self.output_shape[1:] == (1, 1) else scores
 
     def profile(self, x: npt.ArrayLike | None = None, repeats: int = 20) -> list[StepTime]:
         """Median time of every step over `repeats` runs of one image: the first of x, or a blank one.

@@ -191,3 +191,21 @@ def test_threads_share_a_session() -> None:
     for thread in threads:
         thread.join()
     assert len(results) == 4 and all(np.array_equal(result, expected) for result in results)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 50])
+def test_threads_share_a_batch(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    graph = random_graph(11)
+    session = Session(to_plan(graph))
+    images = random_input(graph, 50, np.random.default_rng(0))[:count]
+    expected, parts = session.run(images), list[int]()
+
+    def run_into(part: np.ndarray, scores: np.ndarray) -> None:
+        parts.append(len(part))
+        Session._run_into(session, part, scores)
+
+    monkeypatch.setattr(session, "_run_into", run_into)
+    assert np.array_equal(session.run(images, threads=3), expected)
+    assert len(parts) == min(3, max(1, count)) and sum(parts) == count and max(parts) - min(parts) <= 1
+    with pytest.raises(TritError, match="threads is 0"):
+        session.run(images, threads=0)
