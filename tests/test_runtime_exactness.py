@@ -10,7 +10,7 @@ import pytest
 from tests_support import WORD_BOUNDARIES, Builder, builder, random_graph, random_input, residual_graph
 
 from trit.export import reference
-from trit.export.graph import Graph
+from trit.export.graph import Graph, Pads, Pair
 from trit.export.plan import to_plan
 from trit.runtime import Session, TritError
 from trit.runtime.library import VARIANTS
@@ -84,6 +84,33 @@ def test_long_strings(activation: str, weights: str) -> None:
     build.conv(40, weights, (1, 1), padding=(0, 0, 0, 0))
     build.threshold(activation)
     graph = score(build)
+    assert_same_bits(graph, random_input(graph, 2, rng))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "dilation", "padding"),
+    [
+        ((20, 20), (3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
+        ((1, 600), (1, 5), (1, 2), (1, 3), (0, 7, 0, 4)),
+        ((3, 270), (2, 2), (1, 1), (2, 1), (2, 0, 0, 3)),
+        ((37, 9), (4, 3), (2, 1), (3, 2), (9, 4, 0, 5)),
+    ],
+)
+@pytest.mark.parametrize("activation", ["binary", "ternary"])
+@pytest.mark.parametrize("weights", ["binary", "ternary"])
+def test_large_feature_maps(
+    activation: str, weights: str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair, padding: Pads
+) -> None:
+    """More pixels than share a table of sums, in rows and in columns, with all borders cut."""
+    rng = np.random.default_rng(8)
+    build = builder(rng, (2, *size), 128)
+    build.conv(70, "ternary", (1, 1), padding=(0, 0, 0, 0))
+    build.threshold(activation)
+    build.conv(97, weights, kernel, padding=padding, stride=stride, dilation=dilation)
+    build.threshold("ternary")
+    build.conv(1, "ternary", (1, 1), padding=(0, 0, 0, 0))
+    build.scores()
+    graph = build.graph()
     assert_same_bits(graph, random_input(graph, 2, rng))
 
 

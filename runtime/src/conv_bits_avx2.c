@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv_bits.c with AVX2: a word of activations is broadcast against eight output channels, several pixels at a time.
+/* conv_bits.c with AVX2: by tables for whole feature maps; else a word of activations is broadcast against eight
+ * output channels, several pixels at a time.
  *
  * Bits are counted by a table of nibbles (Muła, Kurz & Lemire 2018, "Faster Population Counts Using AVX2
  * Instructions", section 3.1) into bytes, which are added up before they can overflow.
@@ -7,6 +8,10 @@
 #include "avx2.h"
 
 #if TRIT_HAVE_AVX2
+
+#define TABLES_TARGET AVX2
+#define TABLES_STORE avx2_conv_store
+#include "conv_tables.h"
 
 #define MAX_PIXELS 4
 #define UNROLL _Pragma("GCC unroll 4")
@@ -201,6 +206,7 @@ static int same_taps(const trit_call *c, uint32_t x, trit_span columns) {
 
 int trit_conv_bits_avx2(const trit_call *c) {
     uint32_t x, y, pixel = 0;
+    if (convolve_by_tables(c)) return 1;
     if (c->step->lanes % AVX2_LANES != 0) return 0;
     for (y = 0; y < c->out->height; y++) {
         for (x = 0; x < c->out->width;) {

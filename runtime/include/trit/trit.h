@@ -2,7 +2,7 @@
 /* Runs a plan (a .trit file) in place: no allocation, no recursion, no globals that change.
  *
  * The caller owns all memory: the plan's bytes, the handle, the arena and the buffers. One plan may run in several
- * threads at once, each with its own arena. Stack use is below 2 KiB in the scalar variant, 16 KiB in the others.
+ * threads at once, each with its own arena. Stack use is below 2 KiB in the scalar variant, 64 KiB in the others.
  */
 #ifndef TRIT_TRIT_H
 #define TRIT_TRIT_H
@@ -43,8 +43,9 @@ typedef enum trit_status {
 
 /* X(name, text): kernel variants, slowest first. All give the same bits. src/variant_<text>.c has each one's kernels. */
 #define TRIT_VARIANTS(X) \
-    X(SCALAR, scalar)    \
-    X(AVX2, avx2)        \
+    X(SCALAR, scalar)     \
+    X(PORTABLE, portable) \
+    X(AVX2, avx2)         \
     X(AVX512, avx512)
 
 typedef enum trit_variant {
