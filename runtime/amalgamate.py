@@ -32,7 +32,7 @@ KEYWORDS = {"struct", "union", "enum", "void", "int", "const"}
 
 def own_names(source: str) -> set[str]:
     """What a source file defines for itself: its macros, and the names it declares outside of all braces."""
-    code = re.sub(LITERAL, " ", source, flags=re.DOTALL)
+    code = re.sub(rf"{LITERAL}|__attribute__\(\((?:[^()]|\([^()]*\))*\)\)", " ", source, flags=re.DOTALL)
     names = {name for name, _, _ in MACRO.findall(code)} | pasted_names(code)
     outside = _without(r"\{[^{}]*\}", DIRECTIVE.sub("", code))
     names |= set(re.findall(r"\(\*(\w+)\)", outside))  # pointers to functions
@@ -69,6 +69,16 @@ def renamed(source: str, prefix: str) -> str:
     return TOKEN.sub(lambda token: prefix * (token[0] in own) + token[0], source)
 
 
+def own_text(path: Path) -> str:
+    """A source file with the headers that have no guard, which every file that includes them has for itself."""
+
+    def header(include: re.Match[str]) -> str:
+        name = path.parent / include[1]
+        return own_text(name) if name.exists() and "#ifndef" not in name.read_text(encoding="utf-8") else include[0]
+
+    return INCLUDE.sub(header, path.read_text(encoding="utf-8"))
+
+
 def inlined(text: str, seen: set[str], outer: int = 0) -> str:
     """The text with each header of the library in place of its first #include.
 
@@ -93,7 +103,7 @@ def amalgamation() -> dict[str, str]:
     seen: set[str] = set()
     header = "".join(inlined(f'#include "{name}"\n', seen) for name in PUBLIC)
     sources = [path for path in sorted((RUNTIME / "src").glob("*.c")) if path.name != HOST_ONLY]
-    code = "".join(inlined(renamed(path.read_text(encoding="utf-8"), f"{path.stem}_"), seen) for path in sources)
+    code = "".join(inlined(renamed(own_text(path), f"{path.stem}_"), seen) for path in sources)
     (version,) = re.findall(r"project\(\w+ VERSION (\S+)", (RUNTIME / "CMakeLists.txt").read_text(encoding="utf-8"))
     note = f"/* trit {version}: the C library as two files, trit.h and trit.c, written by its amalgamate.py. */\n"
     return {"trit.h": note + header, "trit.c": f'{note}#include "trit.h"\n\n{UNUSED}\n{code}'}

@@ -6,12 +6,10 @@
  * et al. 1970; T-MAC, Wei et al. 2024, looks up the activations instead). One addition of bytes does what xor, count
  * and add do in counting, for ternary weights as for binary ones. A ternary activation takes two lookups.
  *
- * A file that includes this one defines TABLES_TARGET, an attribute for the functions, TABLES_STORE, its output
- * stage, and calls convolve_by_tables. The vectors are the compiler's: two registers of AVX2, four of SSE2 or NEON.
+ * Each kernel file that includes this one, which therefore has no guard, defines TABLES_TARGET, an attribute for the
+ * functions, and TABLES_STORE, its output stage, and calls convolve_by_tables. The vectors are the compiler's: two
+ * registers of AVX2, four of SSE2 or NEON.
  */
-#ifndef TRIT_CONV_TABLES_H
-#define TRIT_CONV_TABLES_H
-
 #include "conv.h"
 
 #define TABLE_LANES 16u      /* interleaved channels of the weights */
@@ -27,9 +25,9 @@
 #define TABLE_LONGEST 32767u /* products whose sum fits 16 bits */
 #define TABLES_INLINE TABLES_TARGET static inline __attribute__((always_inline))
 
-typedef int8_t table_bytes __attribute__((vector_size(32)));
-typedef uint8_t table_codes __attribute__((vector_size(32)));
-typedef int16_t table_shorts __attribute__((vector_size(32)));
+typedef __attribute__((vector_size(32))) int8_t table_bytes;
+typedef __attribute__((vector_size(32))) uint8_t table_codes;
+typedef __attribute__((vector_size(32))) int16_t table_shorts;
 
 typedef struct table_work {
     table_bytes tables[TABLE_WORDS][TABLE_NIBBLES][TABLE_PATTERNS][TABLE_HALVES];
@@ -228,5 +226,3 @@ TABLES_TARGET static int convolve_by_tables(const trit_call *c) {
     }
     return 1;
 }
-
-#endif
