@@ -106,7 +106,7 @@ def test_inspect(run: Run, fashion: Path, ending: str) -> None:
     report = json.loads(run("inspect", f"fashion.{ending}", "--json")[1])
     session = load(fashion)
     assert report["schema"] == 1 and report["variant"] == session.variant
-    assert report["file_bytes"] == Path("fashion.trit").stat().st_size == session.size
+    assert report["plan_bytes"] == Path("fashion.trit").stat().st_size == session.size
     assert report["arena_bytes"] == report["lower_bound"] == session.arena_size == 12544
     assert report["labels"] == session.labels and report["metadata"] == session.metadata
     assert [row["name"] for row in report["rows"]] == [step.name for step in session.steps]

@@ -34,7 +34,7 @@ def inspect(
     if json:
         show_json(
             file=str(file),
-            file_bytes=session.size,
+            plan_bytes=session.size,
             arena_bytes=session.arena_size,
             lower_bound=bound,
             variant=session.variant,
@@ -71,7 +71,7 @@ def _shape(shape: tuple[int, int, int]) -> str:
 def _notes(session: Session, bound: int) -> list[str]:
     first, above = session.steps[0], session.arena_size / bound - 1 if bound else 0
     notes = [
-        f"file {session.size:,} bytes; arena {session.arena_size:,} bytes, {above:.1%} above its lower bound, "
+        f"plan {session.size:,} bytes; arena {session.arena_size:,} bytes, {above:.1%} above its lower bound, "
         f"the {bound:,} bytes that one step needs",
         f"input {first.input_kind} {_shape(first.input_shape)}; weights interleaved in "
         f"{max(step.lanes for step in session.steps)} lanes; kernels on this machine: {session.variant}",
@@ -94,7 +94,7 @@ _COLUMNS = [
     Column("output", "output"),
     Column("weight_kind", "weights"),
     Column("macs", "MACs", "{:,}"),
-    Column("parameter_bytes", "in file", "{:,}"),
+    Column("parameter_bytes", "in plan", "{:,}"),
     Column("output_bytes", "in arena", "{:,}"),
     Column("output_offset", "at", "{:,}"),
 ]
