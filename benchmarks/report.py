@@ -18,18 +18,21 @@ from trit.tables import Column, show
 
 @dataclass(frozen=True)
 class Row:
-    """One figure beside a peer's. `bar` is what the value must not exceed; None: shown for comparison."""
+    """One figure beside a peer's. `bar` is what the value must reach, "≥ 4", or not exceed, "≤ 1.3"; "": none."""
 
     work: str
     value: float
     unit: str
-    peer: str
-    peer_value: float | None
-    bar: float | None = None
+    peer: str = ""
+    peer_value: float | None = None
+    bar: str = ""
 
     @property
     def holds(self) -> bool:
-        return self.bar is None or self.value <= self.bar
+        if not self.bar:
+            return True
+        sign, limit = self.bar.split()
+        return {"≥": self.value >= float(limit), "≤": self.value <= float(limit)}[sign]
 
 
 def interleaved(steps: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 3) -> dict[str, list[float]]:
@@ -86,6 +89,6 @@ _COLUMNS = [
     Column("unit", "unit"),
     Column("peer", "peer"),
     Column("peer_value", "peer's value", "{:.3g}"),
-    Column("bar", "at most", "{:g}"),
+    Column("bar", "bar"),
     Column("holds", "holds"),
 ]

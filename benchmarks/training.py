@@ -23,7 +23,7 @@ from trit.train.networks import build
 from trit.train.recipe import Recipe, read_recipe
 
 ROUNDS = 30
-BARS = {"float32": 1.3, "bfloat16": 1.5}
+BARS = {"float32": "≤ 1.3", "bfloat16": "≤ 1.5"}
 Replace = Callable[[nn.Module], nn.Module]
 
 

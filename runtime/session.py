@@ -17,6 +17,7 @@ from trit.runtime.errors import TritError, Unavailable
 from trit.runtime.images import as_images
 from trit.runtime.library import VARIANTS, StepInfo, library, status_text
 
+CACHE_LINE = 64  # bytes
 Shape = tuple[int, int, int]
 Float32Array = npt.NDArray[np.float32]
 
@@ -58,7 +59,7 @@ class StepTime:
 class Session:
     """An open plan. Safe to use from several threads; runs release the GIL.
 
-    `plan` is a path (the file is mapped and used in place) or the plan's bytes; `variant` forces a kernel variant
+    `plan` is a path (the file is mapped and used in place) or the plan's bytes (copied); `variant` forces a kernel variant
     (one of trit.runtime.library.VARIANTS), None takes the fastest that the machine has. Raises TritError if the
     file cannot be read, is no intact plan, or the variant is missing here.
     """
@@ -67,7 +68,7 @@ class Session:
         self._library = library()
         self._where = "plan" if isinstance(plan, bytes) else str(Path(plan))
         # ctypes wants writable memory or a copy; numpy gives the address of either.
-        self._data = np.frombuffer(plan if isinstance(plan, bytes) else _map(Path(plan)), np.uint8)
+        self._data = _aligned(plan) if isinstance(plan, bytes) else np.frombuffer(_map(Path(plan)), np.uint8)
         self._handle = (ctypes.c_uint64 * -(-self._library.trit_host_plan_size() // 8))()
         self._check(self._library.trit_open(self._handle, self._data.ctypes.data, self._data.size))
         if variant is not None:
@@ -188,6 +189,15 @@ class Session:
             info.weights_offset,
             info.lanes,
         )
+
+
+def _aligned(plan: bytes) -> npt.NDArray[np.uint8]:
+    """A copy that begins a cache line, as a mapped file does: wide loads that cross lines cost a third of the speed."""
+    buffer = np.empty(len(plan) + CACHE_LINE, np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    data = buffer[start : start + len(plan)]
+    data[:] = np.frombuffer(plan, np.uint8)
+    return data
 
 
 def _map(path: Path) -> mmap.mmap | bytes:

@@ -16,14 +16,17 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
 
 
-@pytest.mark.parametrize(("value", "status"), [(1.2, 0), (1.3, 0), (1.31, 1)])
+@pytest.mark.parametrize(
+    ("value", "bar", "status"),
+    [(1.2, "≤ 1.3", 0), (1.3, "≤ 1.3", 0), (1.31, "≤ 1.3", 1), (4.0, "≥ 4", 0), (3.9, "≥ 4", 1)],
+)
 def test_a_row_beyond_its_bar_fails_the_run(
-    value: float, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    value: float, bar: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from benchmarks.report import Row, run
 
     monkeypatch.setattr("sys.argv", ["x", "--json", "--only", "one"])
-    parts = {"part one": lambda: [Row("work", value, "×", "peer", 1.0, 1.3)], "part two": lambda: [][0]}
+    parts = {"part one": lambda: [Row("work", value, "×", "peer", 1.0, bar)], "part two": lambda: [][0]}
     with pytest.raises(SystemExit) as stop:
         run("Title", parts)
     report = json.loads(capsys.readouterr().out)
@@ -35,7 +38,7 @@ def test_a_row_beyond_its_bar_fails_the_run(
         "unit": "×",
         "peer": "peer",
         "peer_value": 1.0,
-        "bar": 1.3,
+        "bar": bar,
         "holds": not status,
     }
     assert report["rows"] == [row]
