@@ -70,6 +70,8 @@ def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.M
     if node.op == "placeholder":
         return lowering.placeholder()
     operands = [values[a] if isinstance(a, fx.Node) else a for a in node.args]
+    if node.op == "call_function" and node.target in _CONCATENATIONS:
+        return _concatenate(node, values, lowering)
     match operands:
         case [Value() as value] if node.op == "call_module":
             path = str(node.target)
@@ -83,9 +85,23 @@ def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.M
                 raise GraphError(f"{node.name}: only flattening of all but the batch is supported: flatten(x, 1)")
             return replace(value, flat=True)
     name = getattr(node.target, "__name__", node.target)
-    raise GraphError(f"{node.name} ({name}) is not supported: use the layers in {_SUPPORTED}, + and flatten")
+    raise GraphError(f"{node.name} ({name}) is not supported: use the layers in {_SUPPORTED}, +, torch.cat and flatten")
 
 
+def _concatenate(node: fx.Node, values: dict[fx.Node, Any], lowering: Lowering) -> Value:
+    """torch.cat of all its tensors, two at a time."""
+    arguments = {**dict(zip(("tensors", "dim"), node.args, strict=False)), **node.kwargs}
+    sources, axis = arguments["tensors"], arguments.get("dim", arguments.get("axis"))
+    found = [values[a] if isinstance(a, fx.Node) else a for a in sources] if isinstance(sources, list | tuple) else []
+    if axis != 1 or not found or not all(isinstance(value, Value) for value in found):
+        raise GraphError(f"{node.name}: only a list of values along the channels can be joined: torch.cat([a, b], 1)")
+    joined: Value = found[0]
+    for count, value in enumerate(found[1:], 1):
+        joined = layers.concat(node.name if count == 1 else f"{node.name}:{count}", joined, value, lowering)
+    return joined
+
+
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 

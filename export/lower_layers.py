@@ -13,7 +13,7 @@ import numpy as np
 
 from trit.export.exact import Channel, thresholds
 from trit.export.graph import GraphError, Node, Pads, Pair, Shape, Tensor
-from trit.export.operators import SUM_ZERO_POINT, Add, Conv, MaxPool, SumPool, Threshold, window_shape
+from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, SumPool, Threshold, window_shape
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,21 @@ def add(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
         raise GraphError(f"{name}: adds values of different scales; add before batch norm, with weights without scale")
     node = Add(name, left.tensor, f"{name}.sum", right.tensor)
     return replace(left, tensor=lowering.append(node, "int32", shapes[0]))
+
+
+def concat(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
+    sources = [lowering.tensors[value.tensor] for value in (left, right)]
+    if sources[0].shape[1:] != sources[1].shape[1:] or left.flat != right.flat:
+        raise GraphError(f"{name}: joins tensors of {sources[0].shape} and {sources[1].shape}")
+    if left.limits or right.limits:
+        raise GraphError(f"{name}: joins clipped values: put an activation behind the Hardtanh before it")
+    forms = [f"{s.kind} with zero point {s.zero_point}" if s.kind == "uint8" else s.kind for s in sources]
+    if forms[0] != forms[1]:
+        raise GraphError(f"{name}: joins {forms[0]} and {forms[1]}: use the same activation before both")
+    node = Concat(name, left.tensor, f"{name}.joined", right.tensor)
+    shape = (sources[0].shape[0] + sources[1].shape[0], *sources[0].shape[1:])
+    tensor = lowering.append(node, sources[0].kind, shape, sources[0].zero_point)
+    return Value(tensor, [*left.channels, *right.channels], left.flat)
 
 
 def hardtanh(path: str, module: Any, value: Value, lowering: Lowering) -> Value:

@@ -168,6 +168,27 @@ def add(source: Tensor, other: Tensor, target: Tensor) -> Callable[[Operand, Ope
     )
 
 
+def concat(source: Tensor, other: Tensor, target: Tensor) -> Callable[[Operand, Operand], Operand]:
+    """The channels of the one, then those of the other."""
+    channels, height, width = target.shape
+    first = source.shape[0]
+
+    def compute(a: Operand, b: Operand) -> Operand:
+        if not target.is_bits:
+            return te.compute(
+                (height, width, channels),
+                lambda y, x, c: tirx.if_then_else(c < first, a[y, x, c], b[y, x, c - first]),
+                name="joined",
+            )
+
+        def level(y: Expr, x: Expr, c: Expr) -> Expr:
+            return tirx.if_then_else(c < first, _value(a, source, y, x, c), _value(b, other, y, x, c - first))
+
+        return _pack(level, target)
+
+    return compute
+
+
 def scores_product(node: Scores, source: Tensor) -> Callable[[Operand, Operand], Operand]:
     """float32(acc)·scale; a function apart from the sum, so that no compiler fuses the two into one rounding."""
     return lambda x, scale: te.compute(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trit.export.check import validate
 from trit.export.graph import Graph, GraphError, Node
-from trit.export.operators import Add, Conv, MaxPool, Scores, SumPool, Threshold
+from trit.export.operators import Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold
 from trit.runtime.errors import MissingExtra, TritError
 from trit.runtime.images import as_images
 
@@ -120,6 +120,9 @@ def _emit(builder: Any, graph: Graph, node: Node, values: dict[str, Any]) -> Any
         case Add():
             other = graph.tensors[node.other]
             return emit(operators.add(source, other, target), x, values[node.other])
+        case Concat():
+            other = graph.tensors[node.other]
+            return emit(operators.concat(source, other, target), x, values[node.other])
         case Scores():
             product = emit(operators.scores_product(node, source), x, node.scale)
             return emit(operators.scores_sum, product, node.bias)

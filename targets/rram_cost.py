@@ -8,8 +8,8 @@ columns at once, all arrays at the same time:
     energy  = senses · (sense + accumulate) + partial sums · accumulate + outputs · threshold + static · latency
 
 with K rows and O columns of the layer's weight matrix, senses = positions · K · O, and partial sums = positions · O ·
-(⌈K / array rows⌉ - 1) where the bands of arrays are added. Pools and additions stand in the pipeline behind the
-arrays: no latency of their own, one `threshold` energy an output.
+(⌈K / array rows⌉ - 1) where the bands of arrays are added. Pools, additions and concatenations stand in the
+pipeline behind the arrays: no latency of their own, one `threshold` energy an output.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.graph import BoolArray, Graph, GraphError, Node
-from trit.export.operators import Add, Conv, MaxPool, Scores, SumPool, Threshold
+from trit.export.operators import Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold
 from trit.runtime.files import write_atomic
 from trit.targets.description import Array, Rram
 from trit.targets.rram_mapping import LayerMap, Tile, map_graph
@@ -79,7 +79,7 @@ def _attributes(node: Node, graph: Graph, layers: dict[str, LayerMap]) -> list[i
             return [int(v) for v in np.stack([node.lo, node.hi, node.negative.astype(np.int32)], 1).reshape(-1)]
         case Scores():
             return [int(v) for v in np.stack([node.scale, node.bias], 1).reshape(-1).view(np.int32)]
-        case Add():
+        case Add() | Concat():
             return []
     raise GraphError(f"{node.name}: the chip's controller cannot run {type(node).__name__}")
 

@@ -19,7 +19,7 @@ from trit.export.graph import Graph, GraphError
 from trit.export.lower import lower
 from trit.export.onnx_reader import parse_onnx
 from trit.export.onnx_writer import onnx_bytes
-from trit.export.operators import MaxPool
+from trit.export.operators import Concat, MaxPool
 from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
@@ -146,6 +146,32 @@ def test_residual_connections(plus: Callable[[Tensor, Tensor], Tensor]) -> None:
     ]  # fmt: skip
 
 
+class Joins(nn.Module):
+    """Two branches side by side: bits, then accumulators of different scales, then flattened sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = QuantConv2d(2, 33, 3, ternary(), padding=1)
+        self.norm1, self.act = nn.BatchNorm2d(33), TernaryActivation(0.5, 1.5)
+        self.left = QuantConv2d(33, 5, 3, TernaryMeanWeights(scaled=True), padding=1)
+        self.right = QuantConv2d(33, 31, 1, BinaryWeights(), bias=True)
+        self.norm2, self.norm3 = nn.BatchNorm2d(36), nn.BatchNorm2d(69)
+        self.pool, self.dense = nn.AvgPool2d(2), QuantLinear(2 * 69 * 2 * 2, 4, ternary())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm1(self.first(x)))
+        y = self.act(self.norm2(torch.cat([self.left(x), self.right(x)], 1)))
+        x = self.pool(torch.concat((x, y), dim=1))
+        x, y = torch.flatten(x, 1), torch.flatten(x, 1)
+        return self.dense(torch.cat((x, y), 1))
+
+
+def test_concatenation() -> None:
+    graph = assert_same_meaning(settle(Joins(), (2, 5, 4)), (2, 5, 4))
+    joins = [graph.tensors[node.output] for node in graph.nodes if isinstance(node, Concat)]
+    assert [(tensor.kind, tensor.shape[0]) for tensor in joins] == [("int32", 36), ("ternary", 69), ("uint8", 138)]
+
+
 def test_depthwise_and_grouped() -> None:
     network = nn.Sequential(
         QuantConv2d(3, 33, 3, BinaryWeights()),
@@ -235,6 +261,10 @@ def dense() -> QuantLinear:
     return QuantLinear(9, 9, ternary())
 
 
+def conv(kernel: int = 1) -> QuantConv2d:
+    return QuantConv2d(1, 2, kernel, ternary())
+
+
 UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "a layer of torch": (
         nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(9, 2))),
@@ -285,6 +315,23 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
         "layer 0: padding mode 'circular'",
     ),
     "pixels late": (nn.Sequential(nn.Flatten(), dense(), Pixels()), r"layer 2 \(Pixels\) must be the first"),
+    "joined rows": (Calls(lambda m, x: torch.cat([x, x], 2)), "only a list of values along the channels can be joined"),
+    "no list to join": (Calls(lambda m, x: torch.cat(x, 1)), "cat: only a list of values"),
+    "joined kinds": (
+        Calls(
+            lambda m, x: torch.cat([m.a(m.c(x)), m.b(m.c(x))], 1), a=BinaryActivation(), b=TernaryActivation(), c=conv()
+        ),
+        "cat: joins binary and ternary: use the same activation",
+    ),
+    "joined sums": (
+        Calls(lambda m, x: torch.cat([x, m.p(m.a(m.c(x)))], 1), a=BinaryActivation(), c=conv(), p=nn.AvgPool2d(1)),
+        "cat: joins uint8 with zero point 0 and uint8 with zero point 128",
+    ),
+    "joined sizes": (Calls(lambda m, x: torch.cat([m.a(x), m.b(x)], 1), a=conv(), b=conv(2)), "cat: joins tensors of"),
+    "joined clips": (
+        Calls(lambda m, x: m.b(torch.cat([m.a(m.c(x)), m.c(x)], 1)), a=nn.Hardtanh(), b=BinaryActivation(), c=conv()),
+        "cat: joins clipped values",
+    ),
     "sums of two scales": (
         Calls(
             lambda m, x: m.a(x.flatten(1)) + m.b(x.flatten(1)),

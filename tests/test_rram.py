@@ -148,7 +148,7 @@ def test_a_convolution_senses_once_a_position(chip: Rram) -> None:
     assert first.latency == pytest.approx(5 * 4 * 27 * chip.cost.read_time.value)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(8))
 def test_programming_files_compute_the_scores(seed: int, tmp_path: Path, chip: Rram) -> None:
     graph = random_graph(seed)
     images = random_input(graph, 3, np.random.default_rng(seed))

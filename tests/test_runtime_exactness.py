@@ -10,7 +10,7 @@ import pytest
 from tests_support import WORD_BOUNDARIES, Builder, builder, random_graph, random_input, residual_graph
 
 from trit.export import reference
-from trit.export.graph import Graph, Pads, Pair
+from trit.export.graph import Graph, Pads, Pair, Tensor
 from trit.export.plan import to_plan
 from trit.runtime import Session, TritError
 from trit.runtime.library import VARIANTS
@@ -69,6 +69,29 @@ def test_word_boundaries(kinds: tuple[str, str], channels: int) -> None:
             build.conv(channels, "ternary", (1, 1), padding=(0, 0, 0, 0))
             build.threshold(activation)
         build.conv(outputs, weights, (3, 3), padding=(2, 1, 1, 2))
+        graph = score(build)
+        assert_same_bits(graph, random_input(graph, 2, rng))
+
+
+@pytest.mark.parametrize("kind", ["binary", "ternary", "uint8", "int32"])
+@pytest.mark.parametrize("channels", WORD_BOUNDARIES)
+def test_concat_at_word_boundaries(kind: str, channels: int) -> None:
+    """Channel counts that are no multiples of a word on either side, and a chain of three."""
+    rng = np.random.default_rng(channels)
+
+    def branch(outputs: int) -> Tensor:
+        build.last = build.input
+        build.conv(outputs, "ternary", (2, 2))
+        if kind != "int32":
+            build.threshold("binary" if kind == "binary" else "ternary")
+        return build.sum_pool() if kind == "uint8" else build.last
+
+    for more in WORD_BOUNDARIES:
+        build = builder(rng, (2, 3, 5), 128)
+        first, second = branch(channels), branch(more)
+        branch(3)
+        build.concat(first)
+        build.concat(second)
         graph = score(build)
         assert_same_bits(graph, random_input(graph, 2, rng))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trit.export.check import accumulator_ranges, validate
 from trit.export.graph import Graph, Kind, Node, Shape, Tensor, WeightKind
-from trit.export.operators import SUM_ZERO_POINT, Add, Conv, MaxPool, Scores, SumPool, Threshold, window_shape
+from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold, window_shape
 
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
 
@@ -88,6 +88,12 @@ class Builder:
         name, output = self._names("add")
         return self._append(Add(name, self.last.name, output, other.name), "int32", self.last.shape)
 
+    def concat(self, other: Tensor) -> Tensor:
+        name, output = self._names("concat")
+        shape = (self.last.shape[0] + other.shape[0], *self.last.shape[1:])
+        node = Concat(name, self.last.name, output, other.name)
+        return self._append(node, self.last.kind, shape, self.last.zero_point)
+
     def scores(self) -> Tensor:
         name, output = self._names("scores")
         channels = self.last.shape[0]
@@ -162,7 +168,7 @@ def random_input(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarr
 
 def _random_block(build: Builder) -> None:
     rng = build.rng
-    match rng.choice(["conv", "depthwise", "residual", "pool", "sum", "grouped"]):
+    match rng.choice(["conv", "depthwise", "residual", "concat", "pool", "sum", "grouped"]):
         case "conv":
             _random_conv(build)
         case "depthwise":
@@ -176,6 +182,8 @@ def _random_block(build: Builder) -> None:
             shortcut = build.last
             build.conv(shortcut.shape[0], _weight_kind(rng))
             build.add(shortcut)
+        case "concat":
+            _random_concat(build)
         case "pool":
             if rng.random() < 0.4:  # over accumulators
                 build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
@@ -197,6 +205,19 @@ def _random_conv(build: Builder) -> None:
     padding = tuple(int(p) for p in rng.integers(0, 3, 4))
     stride = tuple(int(s) for s in rng.integers(1, 3, 2))
     build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng), kernel, stride, padding, dilation)
+
+
+def _random_concat(build: Builder) -> None:
+    """What the next convolution gives beside its input, as bits, or two convolutions' accumulators."""
+    rng, first = build.rng, build.last
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+    if first.is_bits and rng.random() < 0.7:
+        build.threshold(first.kind)
+        build.concat(first)
+        return
+    accumulators, build.last = build.last, first
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+    build.concat(accumulators)
 
 
 def _random_window(build: Builder) -> tuple[tuple[int, int], tuple[int, int], int]:

@@ -3,6 +3,7 @@
 
 from trit.export.graph import Node
 from trit.export.operators.add import Add
+from trit.export.operators.concat import Concat
 from trit.export.operators.conv import Conv
 from trit.export.operators.max_pool import MaxPool
 from trit.export.operators.scores import Scores
@@ -10,6 +11,25 @@ from trit.export.operators.sum_pool import SUM_ZERO_POINT, SumPool
 from trit.export.operators.threshold import Threshold
 from trit.export.operators.windows import window_shape
 
-__all__ = ["OPERATORS", "SUM_ZERO_POINT", "Add", "Conv", "MaxPool", "Scores", "SumPool", "Threshold", "window_shape"]
+__all__ = [
+    "OPERATORS",
+    "SUM_ZERO_POINT",
+    "Add",
+    "Concat",
+    "Conv",
+    "MaxPool",
+    "Scores",
+    "SumPool",
+    "Threshold",
+    "window_shape",
+]
 
-OPERATORS: tuple[type[Node], ...] = (Conv, Threshold, MaxPool, SumPool, Add, Scores)  # as C numbers them, from 1
+OPERATORS: tuple[type[Node], ...] = (
+    Conv,
+    Threshold,
+    MaxPool,
+    SumPool,
+    Add,
+    Scores,
+    Concat,
+)  # as C numbers them, from 1

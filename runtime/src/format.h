@@ -36,7 +36,8 @@ typedef enum trit_kind {
     X(MAX_POOL, max_pool, "MaxPool")         \
     X(SUM_POOL, sum_pool, "SumPool")         \
     X(ADD, add, "Add")                       \
-    X(SCORES, scores, "Scores")
+    X(SCORES, scores, "Scores")              \
+    X(CONCAT, concat, "Concat")
 
 typedef enum trit_operator {
 #define X(name, function, text) TRIT_OP_##name,

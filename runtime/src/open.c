@@ -94,11 +94,15 @@ static trit_status check_input(const trit_tensor *t) {
     return t->bound == (t->zero_point > above ? t->zero_point : above) ? TRIT_OK : TRIT_BAD_TENSOR;
 }
 
+static int reads_two(const trit_step *s) {
+    return s->op == TRIT_OP_ADD || s->op == TRIT_OP_CONCAT;
+}
+
 /* Only Interleave reads an image whose (C, H, W) order differs from the steps' (H, W, C). */
 static int reads_as_is(const trit_plan *plan, const trit_step *s) {
     const trit_tensor *t = trit_tensors(plan);
     int same_order = t->channels == 1 || (t->height == 1 && t->width == 1);
-    return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (s->op != TRIT_OP_ADD || s->other != 0));
+    return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (!reads_two(s) || s->other != 0));
 }
 
 /* Fields that an operator does not use are 0, so that there is one way to write a plan. */
@@ -123,7 +127,7 @@ static trit_status check_step(const trit_plan *plan, uint32_t index) {
     trit_call call;
     if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || !unused_are_zero(s)) return TRIT_BAD_STEP;
     /* Tensor i is written by step i - 1, so what a step reads must come before it. */
-    if (s->input > index || s->other > (s->op == TRIT_OP_ADD ? index : 0)) return TRIT_BAD_STEP;
+    if (s->input > index || s->other > (reads_two(s) ? index : 0)) return TRIT_BAD_STEP;
     if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;
     call = trit_resolve(plan, index);
     return checks[s->op](&call);

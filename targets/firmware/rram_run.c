@@ -88,7 +88,7 @@ static void read_node(FILE *file, tensor *tensors, int polarity, node *n) {
     memset(n, 0, sizeof *n);
     if (fscanf(file, "%15s", n->operator) != 1) fail("network.txt: an operator is missing");
     n->input = &tensors[number(file)];
-    if (!strcmp(n->operator, "add")) n->other = &tensors[number(file)];
+    if (!strcmp(n->operator, "add") || !strcmp(n->operator, "concat")) n->other = &tensors[number(file)];
     n->output = &tensors[number(file)];
     if (!strcmp(n->operator, "conv") || strstr(n->operator, "pool")) {
         numbers(file, n->window.kernel, 2);
@@ -176,6 +176,12 @@ static void pool(const node *n) {
     }
 }
 
+static void concat(const node *n) {
+    size_t size = size_of(n->input);
+    memcpy(n->output->values, n->input->values, size * sizeof(int32_t));
+    memcpy(n->output->values + size, n->other->values, size_of(n->other) * sizeof(int32_t));
+}
+
 static int32_t threshold(int32_t acc, const int32_t *parameters) {
     int32_t level = (acc >= parameters[1]) - (acc < parameters[0]);
     return parameters[2] ? -level : level;
@@ -199,6 +205,10 @@ static void run_node(const node *n) {
     }
     if (strstr(n->operator, "pool")) {
         pool(n);
+        return;
+    }
+    if (!strcmp(n->operator, "concat")) {
+        concat(n);
         return;
     }
     size_t size = size_of(n->output), area = size / (size_t)n->output->channels;
