@@ -18,7 +18,7 @@ import numpy.typing as npt
 from trit.runtime.errors import TritError
 
 Kind = Literal["uint8", "binary", "ternary", "int32", "float32"]
-WeightKind = Literal["binary", "ternary"]
+WeightKind = Literal["binary", "ternary", "int8"]
 Shape = tuple[int, int, int]
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]
@@ -75,7 +75,7 @@ class PlanFields:
     padding: Pads = (0, 0, 0, 0)
     groups: int = 0
     lanes: int = 0
-    weight_kind: Kind = "uint8"
+    weight_kind: WeightKind | None = None
     weights: bytes = b""
     counts: bytes = b""
     parameters: bytes = b""

@@ -20,7 +20,7 @@ from trit.export.operators import Add
 from trit.runtime.bits import words
 
 VERSION = 1
-KINDS = ("uint8", "binary", "ternary", "int32", "float32")
+KINDS = ("uint8", "binary", "ternary", "int32", "float32", "int8")
 OPERATORS = ("Interleave", *(operator.__name__ for operator in operators.OPERATORS))
 HEADER_WORDS, TENSOR_WORDS, STEP_WORDS = 17, 7, 16
 CHECKSUM = slice(3, 7)  # words of the header
@@ -211,7 +211,7 @@ class _Writer:
             *geometry,
             fields.groups,
             fields.lanes,
-            KINDS.index(fields.weight_kind),
+            KINDS.index(fields.weight_kind) if fields.weight_kind else 0,
             *(self._append(data) if data else 0 for data in (fields.weights, fields.counts, fields.parameters)),
             0,
         )

@@ -32,8 +32,13 @@ def int32(value: Expr) -> Expr:
     return value.astype("int32")
 
 
-def conv_weights(node: Conv, channels: int) -> Words:
-    """Planes nonzero and sign, (O, KH, KW, 2, words(channels)): a group's weights at its channels, 0 elsewhere."""
+def conv_weights(node: Conv, channels: int) -> npt.NDArray[Any]:
+    """Planes nonzero and sign, (O, KH, KW, 2, words(channels)): a group's weights at its channels, 0 elsewhere.
+
+    int8 weights as they are: (O, I / groups, KH, KW).
+    """
+    if node.weight_kind == "int8":
+        return node.weights
     outputs, inputs, height, width = node.weights.shape
     full = np.zeros((outputs, height, width, channels), np.int8)
     rows = node.weights.transpose(0, 2, 3, 1)
@@ -53,7 +58,7 @@ def conv(node: Conv, source: Tensor, target: Tensor) -> Callable[[Operand, Opera
     """acc = Σ popcount(m) - 2·popcount(m & (s ^ a)) for bits, m = nonzero planes and the padding's mask.
 
     For uint8 Σ 2^b·(popcount(n & q_b) - 2·popcount(s & q_b)) over the bits q_b of the codes, less zero point times
-    the sum of the weights that are not over padding.
+    the sum of the weights that are not over padding. For int8 weights Σ w·value.
     """
     outputs, height, width = target.shape
     kernel = node.weights.shape[2:]
@@ -93,6 +98,23 @@ def conv(node: Conv, source: Tensor, target: Tensor) -> Callable[[Operand, Opera
 
         return te.compute((height, width, outputs), product, name="acc")
 
+    def over_values(x: Operand, weights: Operand) -> Operand:
+        inputs = node.weights.shape[1]
+        ends = zip((*kernel, inputs), ("ky", "kx", "i"), strict=True)
+        ky, kx, i = (te.reduce_axis((0, int(end)), name) for end, name in ends)
+
+        def product(y: Expr, x_: Expr, o: Expr) -> Expr:
+            row = y * node.stride[0] + ky * node.dilation[0] - node.padding[0]
+            column = x_ * node.stride[1] + kx * node.dilation[1] - node.padding[1]
+            inside, position = _within(row, column, *source.shape[1:])
+            channel = o // (outputs // node.groups) * inputs + i
+            value = tirx.if_then_else(inside, _value(x, source, *position, channel), tirx.const(0, "int32"))
+            return te.sum(value * int32(weights[o, i, ky, kx]), axis=[ky, kx, i])
+
+        return te.compute((height, width, outputs), product, name="acc")
+
+    if node.weight_kind == "int8":
+        return over_values
     return over_codes if source.kind == "uint8" else over_bits
 
 

@@ -48,6 +48,13 @@ def pack_planes(values: Values, kind: str) -> Words:
     return np.stack(planes, axis=-2)
 
 
+def pack_bytes(values: Values) -> Words:
+    """int8 values (..., C) to words (..., ⌈C / 4⌉): value i is byte i % 4 of word i // 4, padding is 0."""
+    padding = -values.shape[-1] % 4
+    padded = np.pad(values.astype(np.int8), [(0, 0)] * (values.ndim - 1) + [(0, padding)])
+    return np.ascontiguousarray(padded).view("<u4")
+
+
 def unpack_planes(planes: Words, kind: str, count: int) -> npt.NDArray[np.int8]:
     """The reverse of `pack_planes`: planes (..., P, words(count)) to values (..., count)."""
     sign = unpack_bits(planes[..., -1, :], count).astype(np.int8)

@@ -78,8 +78,8 @@ def profile(graph: Graph, target: Target, images: Images | None = None) -> Profi
 
 
 def weight_bits(graph: Graph) -> int:
-    """1 bit a binary weight, 2 a ternary one."""
-    bits = {"binary": 1, "ternary": 2}
+    """1 bit a binary weight, 2 a ternary one, 8 an int8 one."""
+    bits = {"binary": 1, "ternary": 2, "int8": 8}
     return sum(node.weights.size * bits[node.weight_kind] for node in graph.nodes if isinstance(node, Conv))
 
 

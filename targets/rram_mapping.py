@@ -61,7 +61,7 @@ def weight_matrix(node: Conv) -> Int8Array:
 def map_graph(graph: Graph, target: Rram) -> list[LayerMap]:
     """Every convolution in execution order, each tile in its own array.
 
-    Raises Unavailable if the chip has fewer arrays than the network needs.
+    Raises Unavailable for a layer with int8 weights, or if the chip has fewer arrays than the network needs.
     """
     layers: list[LayerMap] = []
     used = 0
@@ -79,6 +79,11 @@ def map_graph(graph: Graph, target: Rram) -> list[LayerMap]:
 
 
 def _map_layer(node: Conv, target: Rram, first: int) -> LayerMap:
+    if node.weight_kind == "int8":
+        raise Unavailable(
+            f"layer {node.name} has int8 weights, which the arrays of {target.name} cannot hold: a synapse stores a "
+            "binary or ternary weight"
+        )
     matrix = weight_matrix(node)
     height, width = target.array.rows, target.array.columns
     corners = [(row, column) for row in range(0, len(matrix), height) for column in range(0, matrix.shape[1], width)]

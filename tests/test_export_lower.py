@@ -23,6 +23,7 @@ from trit.export.operators import Concat, MaxPool
 from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
+    Int8Weights,
     Pixels,
     QuantConv1d,
     QuantConv2d,
@@ -80,6 +81,7 @@ WEIGHTS: list[Callable[[bool], nn.Module]] = [
     lambda scaled: BinaryWeights(scaled),
     lambda scaled: TernaryWeights(0.02, scaled),
     lambda scaled: TernaryMeanWeights(scaled),
+    lambda scaled: Int8Weights(),
 ]
 
 

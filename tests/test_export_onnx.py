@@ -72,7 +72,7 @@ def test_the_file_is_valid_onnx_with_a_body_for_every_operator() -> None:
 def test_a_file_is_hardly_larger_than_its_bits(name: str) -> None:
     data = network_bytes(name)
     graph = parse_onnx(data, name)
-    bits = {"binary": 1, "ternary": 2}
+    bits = {"binary": 1, "ternary": 2, "int8": 8}
     size = sum(node.weights.size * bits[node.weight_kind] / 8 for node in graph.nodes if isinstance(node, Conv))
     for node in graph.nodes:
         if isinstance(node, Threshold):
@@ -128,9 +128,18 @@ def test_a_forged_file_is_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) 
         where = forged.graph.node[int(rng.integers(len(forged.graph.node)))]
         match rng.integers(4):
             case 0:
-                where.op_type = str(
-                    rng.choice(["BinaryConv", "TernaryConv", "Threshold", "MaxPool", "Add", "Scores", "X"])
-                )
+                names = [
+                    "BinaryConv",
+                    "TernaryConv",
+                    "Int8Conv",
+                    "Threshold",
+                    "MaxPool",
+                    "Add",
+                    "Concat",
+                    "Scores",
+                    "X",
+                ]
+                where.op_type = str(rng.choice(names))
             case 1 if where.attribute:
                 del where.attribute[int(rng.integers(len(where.attribute)))]
             case 2:

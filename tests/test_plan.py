@@ -139,6 +139,29 @@ def test_only_add_writes_in_place_and_only_exactly() -> None:
         assert not accepts(seal(changed.tobytes()))
 
 
+@pytest.mark.parametrize("groups", [1, 7])
+def test_int8_weights_that_cannot_be_are_refused(groups: int) -> None:
+    """-128, which the bounds leave out, and bytes behind the last weight: of a row or of a depthwise tap."""
+    build = builder(np.random.default_rng(0), (7, 1, 1))
+    build.conv(7, "int8", (1, 1), padding=(0, 0, 0, 0), groups=groups)
+    build.scores()
+    plan = to_plan(build.graph(), 1)
+    weights = int(words(plan)[HEADER_WORDS + 12])
+    for at, value in ((0, 0x80), (6, 0x80), (7, 1)):
+        changed = bytearray(plan)
+        changed[weights + at] = value
+        assert not accepts(seal(bytes(changed))), at
+    assert accepts(seal(plan))
+
+
+def test_sums_of_int8_weights_are_bounded() -> None:
+    build = builder(np.random.default_rng(0), (70_000, 1, 1))
+    build.dense(1, "int8")
+    build.scores()
+    with pytest.raises(GraphError, match="values up to 2266950000 are possible"):
+        to_plan(build.graph())
+
+
 def test_golden_plans_are_current() -> None:
     """The files' layout does not change unnoticed: the C tests' plans are what the writer writes today."""
     path = ROOT / "tests/c/make_plans.py"

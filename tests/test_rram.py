@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_support import builder, random_graph, random_input
+from tests_support import SYNAPSES, builder, random_graph, random_input
 
 from trit.export import reference
 from trit.export.graph import Graph
@@ -52,7 +52,7 @@ def test_a_synapse_reads_what_was_programmed(polarity: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_networks_give_the_reference_bits(seed: int, chip: Rram) -> None:
-    graph = random_graph(seed)
+    graph = random_graph(seed, SYNAPSES)
     images = random_input(graph, 3, np.random.default_rng(seed))
     scores = run_rram(graph, images, chip)
     np.testing.assert_array_equal(scores.view(np.uint32), reference.run(graph, images).view(np.uint32))
@@ -60,7 +60,7 @@ def test_random_networks_give_the_reference_bits(seed: int, chip: Rram) -> None:
 
 @given(rows=st.integers(1, 70), columns=st.integers(1, 70), seed=st.integers(0, 3))
 def test_tiles_cover_every_weight_once(rows: int, columns: int, seed: int) -> None:
-    graph = random_graph(seed)
+    graph = random_graph(seed, SYNAPSES)
     layers = map_graph(graph, chip_of(rows, columns))
     assert [t.array for layer in layers for t in layer.tiles] == list(range(sum(len(x.tiles) for x in layers)))
     for layer in layers:
@@ -75,6 +75,14 @@ def test_tiles_cover_every_weight_once(rows: int, columns: int, seed: int) -> No
 def test_too_few_arrays_says_how_many_more() -> None:
     with pytest.raises(Unavailable, match="it takes 4 arrays, 1 more than the 3 there are"):
         map_graph(dense_graph(64, 64), chip_of(32, 32, available=3))
+
+
+def test_int8_weights_do_not_fit_into_synapses(chip: Rram) -> None:
+    build = builder(np.random.default_rng(0), (3, 4, 4), 0)
+    build.conv(8, "int8")
+    build.scores()
+    with pytest.raises(Unavailable, match="layer conv0 has int8 weights, which the arrays of rram-2t2r-130nm cannot"):
+        map_graph(build.graph(), chip)
 
 
 def test_errors_come_at_their_rates() -> None:
@@ -110,7 +118,7 @@ def test_impossible_rates_are_refused(rates: dict[str, float]) -> None:
 
 
 def test_the_same_seed_draws_the_same_errors(chip: Rram) -> None:
-    graph = random_graph(4)
+    graph = random_graph(4, SYNAPSES)
     images = random_input(graph, 4, np.random.default_rng(4))
     first, again, other = (run_rram_with_errors(graph, images, chip, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
@@ -150,7 +158,7 @@ def test_a_convolution_senses_once_a_position(chip: Rram) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_programming_files_compute_the_scores(seed: int, tmp_path: Path, chip: Rram) -> None:
-    graph = random_graph(seed)
+    graph = random_graph(seed, SYNAPSES)
     images = random_input(graph, 3, np.random.default_rng(seed))
     scores = reference.run(graph, images)
     write_programming(graph, chip, tmp_path, images, scores)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests_support import random_graph, random_input
+from tests_support import SYNAPSES, random_graph, random_input
 
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
@@ -24,7 +24,7 @@ TARGETS = ("host", "cortex-m4", "rram-2t2r-130nm")
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    return random_graph(7)
+    return random_graph(7, SYNAPSES)
 
 
 @pytest.fixture(autouse=True)

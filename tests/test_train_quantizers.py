@@ -11,6 +11,7 @@ from trit.train.quantizers import (
     WEIGHT_QUANTIZERS,
     BinaryActivation,
     BinaryWeights,
+    Int8Weights,
     TernaryActivation,
     TernaryMeanWeights,
     TernaryWeights,
@@ -81,6 +82,30 @@ def test_weights_pass_the_gradient_straight_through(kind: str, scaled: bool) -> 
     weight = torch.tensor([[-3.0, -0.1, 0.01, 0.2], [0.0, 1.0, -2.0, 0.5]], requires_grad=True)
     passed = torch.arange(8.0).reshape(2, 4)
     WEIGHT_QUANTIZERS[kind](scaled=scaled)(weight).backward(passed)
+    assert weight.grad is not None
+    assert torch.equal(weight.grad, passed)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (4, 3, 5), (6, 2, 3, 3)])
+def test_int8_weights_reach_127_in_every_channel(shape: tuple[int, ...]) -> None:
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 0.1
+    quantizer = Int8Weights()
+    integers, scale = quantizer.integers(weight), quantizer.scale(weight)
+    rows, whole = weight.flatten(1), integers.flatten(1)
+    assert torch.equal(whole.abs().amax(1), torch.full((shape[0],), 127.0))
+    assert torch.equal(scale, rows.abs().amax(1) / 127)
+    assert torch.equal(whole, whole.round())
+    assert ((rows - whole * scale[:, None]).abs() <= scale[:, None] * 0.5001).all()
+    assert torch.equal(quantizer(weight), (whole * scale[:, None]).reshape(shape))
+
+
+def test_int8_weights_at_their_edges() -> None:
+    weight = torch.tensor([[0.0, -0.0, 0.0], [127.0, 0.5, -1.5], [1e-45, -1e-45, 0.0]], requires_grad=True)
+    quantizer = Int8Weights()
+    assert quantizer.integers(weight).tolist()[:2] == [[0, 0, 0], [127, 0, -2]]
+    assert quantizer.integers(weight).abs().max() == 127
+    passed = torch.arange(9.0).reshape(3, 3)
+    quantizer(weight).backward(passed)
     assert weight.grad is not None
     assert torch.equal(weight.grad, passed)
 

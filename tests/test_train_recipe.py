@@ -35,6 +35,19 @@ def test_a_shipped_recipe_builds_a_network_of_its_kinds(name: str) -> None:
     assert {layer.weight_quantizer.kind for layer in layers} == {kind}
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_first_and_last_layer_may_have_int8_weights(name: str) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    from trit.export.lower import lower
+    from trit.export.operators import Conv
+    from trit.train.networks import build
+
+    recipe = read_recipe(name, ["quantization.first=int8", "quantization.last=int8"])
+    graph = lower(build(recipe).eval(), recipe.input_shape)
+    kinds = [node.weight_kind for node in graph.nodes if isinstance(node, Conv)]
+    assert kinds[0] == kinds[-1] == "int8" and "int8" not in kinds[1:-1]
+
+
 @pytest.mark.parametrize("width", [8, 32])
 def test_the_vgg_has_the_published_shape(width: int) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")

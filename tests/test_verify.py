@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests_support import random_graph, random_input
+from tests_support import SYNAPSES, random_graph, random_input
 
 from trit.export import reference
 from trit.runtime.errors import MissingExtra, TritError
@@ -13,7 +13,7 @@ from trit.targets import verify as module
 
 
 def test_every_executor_gives_the_same_bits() -> None:
-    graph = random_graph(11)
+    graph = random_graph(11, SYNAPSES)
     images = random_input(graph, 4, np.random.default_rng(0))
     verdicts = list(module.verify(graph, images))
     assert [verdict.executor for verdict in verdicts] == ["numpy reference", *module.EXECUTORS]
@@ -23,7 +23,7 @@ def test_every_executor_gives_the_same_bits() -> None:
 
 
 def test_one_wrong_bit_is_seen_and_told_from_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = random_graph(11)
+    graph = random_graph(11, SYNAPSES)
     images = random_input(graph, 4, np.random.default_rng(0))
 
     def wrong(graph, images):

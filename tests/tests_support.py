@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from trit.export.graph import Graph, Kind, Node, Shape, Tensor, WeightKind
 from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold, window_shape
 
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
+SYNAPSES: tuple[WeightKind, ...] = ("binary", "ternary")  # the weights that RRAM arrays hold
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Builder:
     last: Tensor
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
+    weight_kinds: Sequence[WeightKind] = ()  # that random blocks draw from
 
     def __post_init__(self) -> None:
         self.tensors[self.last.name] = self.last
@@ -48,7 +51,7 @@ class Builder:
         groups: int = 1,
     ) -> Tensor:
         name, output = self._names("conv")
-        values = [-1, 1] if weight_kind == "binary" else [-1, 0, 1]
+        values = {"binary": [-1, 1], "ternary": [-1, 0, 1], "int8": np.arange(-127, 128)}[weight_kind]
         weights = self.rng.choice(values, (outputs, self.last.shape[0] // groups, *kernel)).astype(np.int8)
         node = Conv(name, self.last.name, output, weights, weight_kind, stride, padding, dilation, groups)
         return self._append(node, "int32", (outputs, *window_shape(self.last.shape, kernel, stride, padding, dilation)))
@@ -112,7 +115,9 @@ def builder(rng: np.random.Generator, shape: Shape, zero_point: int = 0) -> Buil
     return Builder(rng, Tensor("image", "uint8", shape, zero_point))
 
 
-def random_graph(seed: int, channels: int | None = None) -> Graph:
+def random_graph(
+    seed: int, weight_kinds: Sequence[WeightKind] = ("binary", "ternary", "int8"), channels: int | None = None
+) -> Graph:
     """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores.
 
     Its images have `channels` channels where that is given.
@@ -121,11 +126,12 @@ def random_graph(seed: int, channels: int | None = None) -> Graph:
     size = (int(rng.integers(4, 10)), int(rng.integers(4, 10)))
     drawn = int(rng.choice([1, 2, 3, 33]))
     build = builder(rng, (channels or drawn, *size), int(rng.choice([0, 73, 128, 255])))
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+    build.weight_kinds = weight_kinds
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
     build.threshold(_activation_kind(rng))
     for _ in range(int(rng.integers(1, 4))):
         _random_block(build)
-    build.dense(int(rng.choice([1, 7, 10, 33])), _weight_kind(rng))
+    build.dense(int(rng.choice([1, 7, 10, 33])), _weight_kind(build))
     build.scores()
     graph = build.graph()
     validate(graph)
@@ -172,25 +178,25 @@ def _random_block(build: Builder) -> None:
         case "conv":
             _random_conv(build)
         case "depthwise":
-            build.conv(build.last.shape[0], _weight_kind(rng), groups=build.last.shape[0])
+            build.conv(build.last.shape[0], _weight_kind(build), groups=build.last.shape[0])
         case "grouped":
             if build.last.shape[0] % 3 == 0:
-                build.conv(2 * build.last.shape[0], _weight_kind(rng), groups=3)
+                build.conv(2 * build.last.shape[0], _weight_kind(build), groups=3)
             else:
                 _random_conv(build)
         case "residual":
             shortcut = build.last
-            build.conv(shortcut.shape[0], _weight_kind(rng))
+            build.conv(shortcut.shape[0], _weight_kind(build))
             build.add(shortcut)
         case "concat":
             _random_concat(build)
         case "pool":
             if rng.random() < 0.4:  # over accumulators
-                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
             build.max_pool(*_random_window(build))
         case "sum":
             if rng.random() < 0.4:
-                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
             build.sum_pool(*_random_window(build))
     if build.last.kind in ("int32", "uint8"):
         build.threshold(_activation_kind(rng))
@@ -204,19 +210,19 @@ def _random_conv(build: Builder) -> None:
     dilation = (_dilation(rng, kernel[0], height), _dilation(rng, kernel[1], width))
     padding = tuple(int(p) for p in rng.integers(0, 3, 4))
     stride = tuple(int(s) for s in rng.integers(1, 3, 2))
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng), kernel, stride, padding, dilation)
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build), kernel, stride, padding, dilation)
 
 
 def _random_concat(build: Builder) -> None:
     """What the next convolution gives beside its input, as bits, or two convolutions' accumulators."""
     rng, first = build.rng, build.last
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
     if first.is_bits and rng.random() < 0.7:
         build.threshold(first.kind)
         build.concat(first)
         return
     accumulators, build.last = build.last, first
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(rng))
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
     build.concat(accumulators)
 
 
@@ -232,8 +238,8 @@ def _dilation(rng: np.random.Generator, kernel: int, size: int) -> int:
     return 2 if 2 * (kernel - 1) < size and rng.random() < 0.3 else 1
 
 
-def _weight_kind(rng: np.random.Generator) -> WeightKind:
-    return "binary" if rng.random() < 0.5 else "ternary"
+def _weight_kind(build: Builder) -> WeightKind:
+    return build.weight_kinds[int(build.rng.integers(len(build.weight_kinds)))]
 
 
 def _activation_kind(rng: np.random.Generator) -> Kind:

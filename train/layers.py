@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers with binary or ternary weights, drop-in replacements of torch's own.
+"""Layers with binary, ternary or int8 weights, drop-in replacements of torch's own.
 
 Each takes torch's arguments and a weight quantizer; a convolution with groups == in_channels is depthwise.
 """
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trit.train.quantizers import (
     BinaryActivation,
     BinaryWeights,
+    Int8Weights,
     TernaryActivation,
     TernaryMeanWeights,
     TernaryWeights,
@@ -24,6 +25,7 @@ from trit.train.quantizers import (
 __all__ = [
     "BinaryActivation",
     "BinaryWeights",
+    "Int8Weights",
     "Pixels",
     "QuantConv1d",
     "QuantConv2d",
@@ -65,7 +67,7 @@ class _Quantized(nn.Module):
     weight_quantizer: WeightQuantizer
 
     def integer_weights(self) -> IntegerWeights:
-        """(int8 values in {-1, 0, +1}, float32 scale per output channel or None, kind); q(W) = scale·values."""
+        """(int8 values, float32 scale per output channel or None, kind); q(W) = scale·values."""
         quantizer = self.weight_quantizer
         with torch.no_grad():
             return quantizer.integers(self.weight).to(torch.int8), quantizer.scale(self.weight), quantizer.kind

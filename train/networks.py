@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from torch import nn
 
 from trit.train.layers import Pixels, QuantConv2d, QuantLinear
-from trit.train.quantizers import WEIGHT_QUANTIZERS, BinaryActivation, TernaryActivation, WeightQuantizer
+from trit.train.quantizers import WEIGHT_QUANTIZERS, BinaryActivation, Int8Weights, TernaryActivation, WeightQuantizer
 from trit.train.recipe import Cnn, Mlp, Quantization, Recipe, Vgg
 
 CLASSES = 10  # of every data set that recipes can name
@@ -25,7 +25,17 @@ def build(recipe: Recipe) -> nn.Sequential:
             layers += _convolutional(recipe, stages, hidden)
         case Vgg(width=f):
             layers += _convolutional(recipe, [[f, f], [2 * f, 2 * f], [4 * f, 4 * f]], [512])
+    _exempt(layers, recipe.quantization)
     return nn.Sequential(_named(layers))
+
+
+def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:
+    """Give the first and the last layer int8 weights where the recipe says so."""
+    quantized = [layer for layer in layers if isinstance(layer, QuantConv2d | QuantLinear)]
+    if quantization.first == "int8":
+        quantized[0].weight_quantizer = Int8Weights()
+    if quantization.last == "int8":
+        quantized[-1].weight_quantizer = Int8Weights()
 
 
 def _named(layers: list[nn.Module]) -> OrderedDict[str, nn.Module]:

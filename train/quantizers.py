@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-WeightKind = Literal["binary", "ternary"]
+WeightKind = Literal["binary", "ternary", "int8"]
 
 
 def sign(x: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class WeightQuantizer(nn.Module):
         self.scaled = scaled
 
     def integers(self, weight: Tensor) -> Tensor:
-        """The values -1, 0, +1 in the weight's shape and type."""
+        """The integer values in the weight's shape and type."""
         raise NotImplementedError
 
     def scale(self, weight: Tensor) -> Tensor | None:
@@ -163,6 +163,26 @@ class TernaryMeanWeights(WeightQuantizer):
 
     def integers(self, weight: Tensor) -> Tensor:
         return ternarize(weight, 0.7 * weight.detach().abs().mean())
+
+
+class Int8Weights(WeightQuantizer):
+    """q = round(w / scale) in -127..127, ties to even, with scale = max|w| / 127 of each output channel.
+
+    For the few layers that need more than three values, such as the first or the last. Jacob et al., "Quantization and
+    Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section 3, symmetric.
+    """
+
+    kind = "int8"
+
+    def __init__(self) -> None:
+        super().__init__(scaled=True)
+
+    def scale(self, weight: Tensor) -> Tensor:
+        return weight.detach().flatten(1).abs().amax(1) / 127
+
+    def integers(self, weight: Tensor) -> Tensor:
+        scale = self.scale(weight).clamp(min=torch.finfo(weight.dtype).tiny)
+        return (weight / scale.reshape(-1, *[1] * (weight.dim() - 1))).round().clamp(-127, 127)
 
 
 WEIGHT_QUANTIZERS = {"binary": BinaryWeights, "ternary": TernaryWeights, "ternary-mean": TernaryMeanWeights}

@@ -20,6 +20,8 @@ class Quantization(Table):
     """How every layer of the network is quantized."""
 
     weights: Literal["binary", "ternary", "ternary-mean"]
+    first: Literal["int8"] | None = None  # weights of the first layer, where they are others
+    last: Literal["int8"] | None = None  # weights of the last layer
     activations: Literal["binary", "ternary"]
     scaled: bool = False  # weights times the mean |w| of their output channel
     threshold: float = Field(0.5, gt=0)  # of ternary activations

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conv: binary or ternary weights times 8-bit values or bits, summed up in int32."""
+"""Conv: binary, ternary or int8 weights times 8-bit values or bits, summed up in int32."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,10 @@ from trit.export.graph import (
     WeightKind,
 )
 from trit.export.operators.windows import pads_of, pair_of, window_shape, windows
-from trit.runtime.bits import Words, pack_planes
+from trit.runtime.bits import Words, pack_bytes, pack_planes
 
-_ATTRIBUTES = "strides, pads, dilations, group, zero_point, weight_shape, fan_in"
+_GEOMETRY = "strides, pads, dilations, group, zero_point"
+_ATTRIBUTES = f"{_GEOMETRY}, weight_shape, fan_in"
 _UNPACK_ATTRIBUTES = "weight_shape: ints = @weight_shape, fan_in: ints = @fan_in"
 
 # One row of packed bits per output channel, (kh, kw, in) flattened, channels innermost, little bit order.
@@ -78,6 +79,15 @@ TernaryConv <{_ATTRIBUTES}> (x, nonzero, sign) => (acc) {{
 {_SUM}}}
 """
 
+_INT8 = f"""
+Int8Conv <{_GEOMETRY}> (x, w) => (acc) {{
+  weight = Cast <to = 1> (w)
+{_SUM}}}
+"""
+
+_FUNCTIONS: dict[WeightKind, str] = {"binary": "BinaryConv", "ternary": "TernaryConv", "int8": "Int8Conv"}
+_LEAST_AND_MOST: dict[WeightKind, Range] = {"binary": (-1, 1), "ternary": (-1, 1), "int8": (-127, 127)}
+
 
 @dataclass(frozen=True)
 class Conv(Node):
@@ -90,7 +100,12 @@ class Conv(Node):
     dilation: Pair = (1, 1)
     groups: int = 1
 
-    onnx_functions: ClassVar = {"UnpackBits": _UNPACK, "BinaryConv": _BINARY, "TernaryConv": _TERNARY}
+    onnx_functions: ClassVar = {
+        "UnpackBits": _UNPACK,
+        "BinaryConv": _BINARY,
+        "TernaryConv": _TERNARY,
+        "Int8Conv": _INT8,
+    }
 
     @property
     def kernel(self) -> Pair:
@@ -117,8 +132,10 @@ class Conv(Node):
     def _check_weights(self) -> None:
         right = self.weights.dtype == np.int8 and self.weights.ndim == 4 and self.weights.size > 0
         self.require(right, "weights are not int8 (O, I, H, W)")
-        allowed = (-1, 1) if self.weight_kind == "binary" else (-1, 0, 1)
-        right = bool(np.isin(self.weights, allowed).all())
+        low, high = _LEAST_AND_MOST[self.weight_kind]
+        right = bool((self.weights >= low).all() and (self.weights <= high).all())
+        right = right and (self.weight_kind != "binary" or bool(self.weights.all()))
+        allowed = "-1, 1" if self.weight_kind == "binary" else f"{low}..{high}"
         self.require(right, f"a {self.weight_kind} weight is not one of {allowed}")
 
     def evaluate(self, *inputs: Array) -> Array:
@@ -134,14 +151,14 @@ class Conv(Node):
         return np.asarray(acc.reshape(count, outputs, height, width), np.int32)
 
     def value_range(self, *inputs: Range) -> Range:
-        positive = int((self.weights > 0).sum(axis=(1, 2, 3)).max())
-        negative = int((self.weights < 0).sum(axis=(1, 2, 3)).max())
+        positive = int(np.maximum(self.weights, 0).sum(axis=(1, 2, 3), dtype=np.int64).max())
+        negative = -int(np.minimum(self.weights, 0).sum(axis=(1, 2, 3), dtype=np.int64).min())
         # Zero padding adds 0 to what a tap may see.
         low, high = min(inputs[0][0], 0), max(inputs[0][1], 0)
         return positive * low - negative * high, positive * high - negative * low
 
     def bound(self, *inputs: int) -> int:
-        return int(np.prod(self.weights.shape[1:])) * inputs[0]
+        return int(np.prod(self.weights.shape[1:])) * _LEAST_AND_MOST[self.weight_kind][1] * inputs[0]
 
     def plan_fields(self, source: Tensor, output: Tensor, lanes: int) -> PlanFields:
         lanes = lanes if self.groups == 1 else 1
@@ -165,53 +182,65 @@ class Conv(Node):
         bits in:   [⌈O/lanes⌉][kh][kw][plane][⌈I/groups/32⌉][lanes]
         uint8 in:  [⌈O/lanes⌉][plane][⌈kh·kw·I/groups/32⌉][lanes], a channel's taps in one string (kh, kw, I/groups)
         depthwise: [kh][kw][plane][⌈C/32⌉], packed along the channels as activations are
+        int8:      as uint8 in or depthwise, with ⌈…/4⌉ words of four weights in place of planes
         """
         if self.is_depthwise:
-            return pack_planes(self.weights[:, 0].transpose(1, 2, 0), self.weight_kind)
+            return self._pack(self.weights[:, 0].transpose(1, 2, 0))
         rows = self.weights.transpose(0, 2, 3, 1)
-        if source.kind == "uint8":
+        if source.kind == "uint8" or self.weight_kind == "int8":
             rows = rows.reshape(rows.shape[0], 1, 1, -1)
-        planes = pack_planes(rows, self.weight_kind)  # (O, kh, kw, plane, words)
-        fillers = -planes.shape[0] % lanes
-        planes = np.concatenate([planes, np.zeros((fillers, *planes.shape[1:]), planes.dtype)])
-        blocks = planes.reshape(-1, lanes, *planes.shape[1:])
+        strings = self._pack(rows)  # (O, kh, kw, plane, words), int8: (O, 1, 1, words)
+        fillers = -strings.shape[0] % lanes
+        strings = np.concatenate([strings, np.zeros((fillers, *strings.shape[1:]), strings.dtype)])
+        blocks = strings.reshape(-1, lanes, *strings.shape[1:])
         return np.ascontiguousarray(np.moveaxis(blocks, 1, -1))
 
+    def _pack(self, values: Array) -> Words:
+        return pack_bytes(values) if self.weight_kind == "int8" else pack_planes(values, self.weight_kind)
+
     def to_onnx(self, inputs: Sequence[Tensor], output: Tensor) -> OnnxCall:
-        rows = self.weights.transpose(0, 2, 3, 1)
-        planes = {"sign": rows < 0} if self.weight_kind == "binary" else {"nonzero": rows != 0, "sign": rows < 0}
-        attributes = {
+        function = _FUNCTIONS[self.weight_kind]
+        attributes: dict[str, Any] = {
             "strides": self.stride,
             "pads": self.padding,
             "dilations": self.dilation,
             "group": self.groups,
             "zero_point": float(inputs[0].zero_point),
-            "weight_shape": rows.shape,
-            "fan_in": [int(np.prod(rows.shape[1:]))],
         }
-        function = "BinaryConv" if self.weight_kind == "binary" else "TernaryConv"
+        if self.weight_kind == "int8":
+            return OnnxCall(function, {"weights": self.weights}, attributes)
+        rows = self.weights.transpose(0, 2, 3, 1)
+        planes = {"sign": rows < 0} if self.weight_kind == "binary" else {"nonzero": rows != 0, "sign": rows < 0}
+        attributes |= {"weight_shape": rows.shape, "fan_in": [int(np.prod(rows.shape[1:]))]}
         return OnnxCall(function, {name: _pack(plane) for name, plane in planes.items()}, attributes)
 
     @classmethod
     def from_onnx(cls, name: str, inputs: Sequence[str], output: str, call: OnnxCall) -> Conv:
-        kinds: dict[str, WeightKind] = {"BinaryConv": "binary", "TernaryConv": "ternary"}
-        attributes, kind = call.attributes, kinds[call.function]
-        shape, count = tuple(attributes["weight_shape"]), attributes["fan_in"][0]
-        planes = [_unpack(rows, shape, count) for rows in call.constants.values()]
-        values = (1 if kind == "binary" else planes[0]) - 2 * planes[-1]
-        if values.min() < -1:
-            raise ValueError("a weight is negative and zero at once")
+        kind = next(kind for kind, function in _FUNCTIONS.items() if function == call.function)
+        attributes = call.attributes
         return cls(
             name,
             inputs[0],
             output,
-            weights=np.ascontiguousarray(values.transpose(0, 3, 1, 2)),
+            weights=_weights_of(call, kind),
             weight_kind=kind,
             stride=pair_of(attributes["strides"]),
             padding=pads_of(attributes),
             dilation=pair_of(attributes["dilations"]),
             groups=attributes["group"],
         )
+
+
+def _weights_of(call: OnnxCall, kind: WeightKind) -> Int8Array:
+    if kind == "int8":
+        (weights,) = call.constants.values()
+        return weights
+    shape, count = tuple(call.attributes["weight_shape"]), call.attributes["fan_in"][0]
+    planes = [_unpack(rows, shape, count) for rows in call.constants.values()]
+    values = (1 if kind == "binary" else planes[0]) - 2 * planes[-1]
+    if values.min() < -1:
+        raise ValueError("a weight is negative and zero at once")
+    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
 def _pack(plane: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

@@ -12,7 +12,8 @@ static trit_status check_attributes(const trit_call *c) {
     const trit_step *s = c->step;
     if (c->in->kind != TRIT_KIND_UINT8 && !trit_is_bits(c->in->kind)) return TRIT_BAD_STEP;
     if (c->out->kind != TRIT_KIND_INT32 && !trit_is_bits(c->out->kind)) return TRIT_BAD_STEP;
-    if (!trit_is_bits(s->weight_kind) || !has_power_of_two_lanes(s->lanes)) return TRIT_BAD_STEP;
+    if (!trit_is_bits(s->weight_kind) && s->weight_kind != TRIT_KIND_INT8) return TRIT_BAD_STEP;
+    if (!has_power_of_two_lanes(s->lanes)) return TRIT_BAD_STEP;
     if (s->groups == 0 || c->in->channels % s->groups != 0 || c->out->channels % s->groups != 0) return TRIT_BAD_STEP;
     if (s->groups > 1 && s->lanes != 1) return TRIT_BAD_STEP;
     if ((s->counts != 0) != (s->weight_kind == TRIT_KIND_TERNARY && !trit_conv_is_depthwise(c))) return TRIT_BAD_STEP;
@@ -67,6 +68,8 @@ static trit_status check_weights(const trit_call *c) {
     const trit_step *s = c->step;
     uint32_t taps = (uint32_t)s->kernel[0] * s->kernel[1], values = trit_conv_group_channels(c), channel;
     if (!trit_in_file(c->file_size, s->weights, trit_conv_weight_bytes(c))) return TRIT_BAD_WEIGHTS;
+    if (s->weight_kind == TRIT_KIND_INT8)
+        return trit_conv_int8_weights_are_right(c) && fillers_are_zero(c) ? TRIT_OK : TRIT_BAD_WEIGHTS;
     if (trit_conv_is_depthwise(c)) return check_block(c, 0, taps, c->in->channels) ? TRIT_OK : TRIT_BAD_WEIGHTS;
     if (s->counts && !trit_in_file(c->file_size, s->counts, (uint64_t)c->out->channels * 4)) return TRIT_BAD_WEIGHTS;
     if (c->in->kind == TRIT_KIND_UINT8) {
@@ -82,7 +85,9 @@ trit_status trit_conv_check(const trit_call *c) {
     uint64_t bound;
     trit_status status = check_attributes(c);
     if (status != TRIT_OK) return status;
-    bound = trit_conv_fan_in(c) * c->in->bound;
+    bound = trit_conv_fan_in(c);
+    if (bound > INT32_MAX) return TRIT_OVERFLOW;
+    bound *= (uint64_t)c->in->bound * (c->step->weight_kind == TRIT_KIND_INT8 ? INT8_MAX : 1);
     if (bound > INT32_MAX) return TRIT_OVERFLOW;
     status = trit_check_bound(c, c->out->kind == TRIT_KIND_INT32 ? bound : 1);
     if (status == TRIT_OK) status = check_weights(c);
@@ -91,11 +96,13 @@ trit_status trit_conv_check(const trit_call *c) {
 
 void trit_conv_run(const trit_call *c) {
     const trit_kernels *kernels = trit_kernels_of(c->variant);
-    int is_bytes = c->in->kind == TRIT_KIND_UINT8;
-    int (*kernel)(const trit_call *) = is_bytes ? kernels->conv_bytes : kernels->conv_bits;
+    int is_bytes = c->in->kind == TRIT_KIND_UINT8, is_int8 = c->step->weight_kind == TRIT_KIND_INT8;
+    int (*kernel)(const trit_call *) = is_int8 ? NULL : is_bytes ? kernels->conv_bytes : kernels->conv_bits;
     if (kernel && kernel(c)) return;
     if (trit_conv_is_depthwise(c))
         trit_conv_depthwise(c);
+    else if (is_int8)
+        trit_conv_int8(c);
     else if (is_bytes)
         trit_conv_bytes(c);
     else if (c->step->groups > 1)

@@ -22,8 +22,20 @@ static inline uint64_t trit_conv_fan_in(const trit_call *c) {
     return (uint64_t)c->step->kernel[0] * c->step->kernel[1] * trit_conv_group_channels(c);
 }
 
-/* Words of one plane of one output channel: all taps in one string for uint8, else each tap by itself. */
+/* Words of `values` weights of a byte each. */
+static inline uint32_t trit_byte_words(uint32_t values) {
+    return values / 4 + (values % 4 != 0);
+}
+
+/* Depthwise: words of one tap of all channels. */
+static inline uint32_t trit_conv_tap_words(const trit_call *c) {
+    if (c->step->weight_kind == TRIT_KIND_INT8) return trit_byte_words(c->in->channels);
+    return trit_planes(c->step->weight_kind) * trit_words(c->in->channels);
+}
+
+/* Words of one plane of one output channel: all taps in one string for uint8 or int8, else each tap by itself. */
 static inline uint32_t trit_conv_row_words(const trit_call *c) {
+    if (c->step->weight_kind == TRIT_KIND_INT8) return trit_byte_words((uint32_t)trit_conv_fan_in(c));
     if (c->in->kind == TRIT_KIND_UINT8) return trit_words((uint32_t)trit_conv_fan_in(c));
     return (uint32_t)c->step->kernel[0] * c->step->kernel[1] * trit_words(trit_conv_group_channels(c));
 }
@@ -32,10 +44,13 @@ static inline uint64_t trit_conv_weight_bytes(const trit_call *c) {
     const trit_step *s = c->step;
     uint64_t planes = trit_planes(s->weight_kind), rows;
     if (trit_conv_is_depthwise(c))
-        return (uint64_t)s->kernel[0] * s->kernel[1] * planes * trit_words(c->in->channels) * 4;
+        return (uint64_t)s->kernel[0] * s->kernel[1] * trit_conv_tap_words(c) * 4;
     rows = (c->out->channels + s->lanes - 1) / s->lanes * (uint64_t)s->lanes; /* at most 2^24 channels */
     return rows * planes * trit_conv_row_words(c) * 4;
 }
+
+/* Is no int8 weight -128, which sums' bounds leave out, and is all padding 0? */
+int trit_conv_int8_weights_are_right(const trit_call *c);
 
 /* The weights of an output channel: word i of the row is at [i * lanes]. */
 static inline const uint32_t *trit_conv_row(const trit_call *c, uint32_t channel) {

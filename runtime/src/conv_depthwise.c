@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Depthwise convolution in plain C: each channel has its own weights, packed along the channels as activations are:
- * [kh][kw][plane][words]. 32 channels go at a time. */
+ * [kh][kw][plane][words], or int8 as [kh][kw][bytes]. 32 channels go at a time. */
 #include "conv.h"
 #include "kernels.h"
 
 static void add_tap(const trit_call *c, size_t pixel, uint32_t word, const uint32_t *weights,
                     int32_t acc[TRIT_WORD_BITS]) {
-    uint32_t words = trit_words(c->in->channels), i;
-    uint32_t nonzero = c->step->weight_kind == TRIT_KIND_TERNARY ? weights[word] : UINT32_MAX;
-    uint32_t sign = weights[(trit_planes(c->step->weight_kind) - 1) * words + word];
+    uint32_t words = trit_words(c->in->channels), nonzero, sign, i;
     int32_t values[TRIT_WORD_BITS];
     uint32_t count = trit_load(c->in, c->x, (uint32_t)pixel, word, values);
+    if (c->step->weight_kind == TRIT_KIND_INT8) {
+        const int8_t *bytes = (const int8_t *)weights + word * TRIT_WORD_BITS;
+        for (i = 0; i < count; i++) acc[i] += bytes[i] * values[i];
+        return;
+    }
+    nonzero = c->step->weight_kind == TRIT_KIND_TERNARY ? weights[word] : UINT32_MAX;
+    sign = weights[(trit_planes(c->step->weight_kind) - 1) * words + word];
     for (i = 0; i < count; i++) acc[i] += trit_value(nonzero, sign, i) * values[i];
 }
 
 void trit_conv_depthwise(const trit_call *c) {
     const uint32_t *weights = (const uint32_t *)trit_at(c, c->step->weights);
     uint32_t words = trit_words(c->out->channels), y, x, word, i, ky, kx, pixel = 0;
-    size_t tap_size = (size_t)trit_planes(c->step->weight_kind) * words;
+    size_t tap_size = trit_conv_tap_words(c);
     for (y = 0; y < c->out->height; y++) {
         trit_span rows = trit_rows(c, y);
         for (x = 0; x < c->out->width; x++, pixel++) {

@@ -13,13 +13,14 @@
 #define TRIT_MAX_BYTES UINT32_C(0x7fffffff) /* of a tensor, of the arena, of the file */
 #define TRIT_SUM_ZERO_POINT 128u
 
-/* X(name, text) */
+/* X(name, text); int8 is a kind of weights alone. */
 #define TRIT_KINDS(X)     \
     X(UINT8, "uint8")     \
     X(BINARY, "binary")   \
     X(TERNARY, "ternary") \
     X(INT32, "int32")     \
-    X(FLOAT32, "float32")
+    X(FLOAT32, "float32") \
+    X(INT8, "int8")
 
 typedef enum trit_kind {
 #define X(name, text) TRIT_KIND_##name,
@@ -68,7 +69,7 @@ typedef struct trit_step {
     uint32_t name;         /* string position */
     uint32_t input, other; /* tensors; a step writes tensor step + 1 */
     uint16_t kernel[2], stride[2], dilation[2], padding[4]; /* height, width; top, left, bottom, right */
-    uint32_t groups, lanes, weight_kind;
+    uint32_t groups, lanes, weight_kind; /* binary, ternary or int8 */
     uint32_t weights;    /* Conv */
     uint32_t counts;     /* Conv with ternary weights: nonzero weights of each output channel */
     uint32_t parameters; /* thresholds (Conv, Threshold), minimum flags (MaxPool), scale and bias (Scores) */

@@ -8,7 +8,8 @@
 void trit_conv_bits(const trit_call *c);      /* bits in, one group */
 void trit_conv_bytes(const trit_call *c);     /* uint8 in, any groups but depthwise */
 void trit_conv_grouped(const trit_call *c);   /* bits in, several groups */
-void trit_conv_depthwise(const trit_call *c); /* a group a channel, bits or uint8 in */
+void trit_conv_int8(const trit_call *c);      /* int8 weights, any groups but depthwise */
+void trit_conv_depthwise(const trit_call *c); /* a group a channel, any input and weights */
 
 /* What a variant brings. A kernel returns 0 where it declines a step, to the scalar one; null declines all. */
 typedef struct trit_kernels {

@@ -76,7 +76,7 @@ static trit_status check_tensor(const trit_plan *plan, uint32_t index) {
     const trit_header *h = trit_head(plan);
     const trit_tensor *t = trit_tensors(plan) + index;
     int external = index == 0 || index == h->step_count;
-    if (t->kind >= TRIT_KIND_COUNT || t->zero_point > (t->kind == TRIT_KIND_UINT8 ? 255u : 0u)) return TRIT_BAD_TENSOR;
+    if (t->kind >= TRIT_KIND_INT8 || t->zero_point > (t->kind == TRIT_KIND_UINT8 ? 255u : 0u)) return TRIT_BAD_TENSOR;
     if (t->channels == 0 || t->height == 0 || t->width == 0) return TRIT_BAD_TENSOR;
     if (t->channels > TRIT_MAX_CHANNELS || t->height > TRIT_MAX_EXTENT || t->width > TRIT_MAX_EXTENT)
         return TRIT_BAD_TENSOR;

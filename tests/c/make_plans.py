@@ -32,13 +32,18 @@ def every_kind() -> Graph:
 
 
 def bits_only() -> Graph:
-    """Binary weights, one input channel, groups, sums of bits."""
+    """Binary weights, one input channel, groups, int8 weights, concatenation, sums of bits."""
     build = _start((1, 6, 4), 0)
     build.conv(6, "binary")
     build.threshold("binary")
     build.conv(66, "binary", (3, 1), padding=(1, 0, 1, 0), groups=2)
     build.threshold("ternary")
     build.conv(9, "ternary", (2, 2), padding=(0, 0, 0, 0), groups=3)
+    first = build.threshold("ternary")
+    build.conv(9, "int8", (3, 3), groups=9)
+    build.threshold("ternary")
+    build.concat(first)
+    build.conv(35, "int8", (1, 2), padding=(0, 0, 0, 1), groups=1)
     build.threshold("ternary")
     build.max_pool((2, 1), (1, 1))
     build.sum_pool((2, 3), (2, 3))
