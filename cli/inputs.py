@@ -53,11 +53,11 @@ def shipped_images(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
         return archive["images"], archive["labels"].astype(np.int64)
 
 
-_Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None, str]
+def read_images(path: Path, shape: Shape) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None]:
+    """Images (N, C, H, W) of a .npy file, or the arrays `images` and, if there, `labels` of a .npz file.
 
-
-def _of_file(path: Path, shape: Shape) -> _Found:
-    """Images of a .npy file, or the arrays `images` and, if there, `labels` of a .npz file."""
+    Raises TritError for a file that holds none, or whose images do not fit `shape`.
+    """
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = loaded if isinstance(loaded, np.lib.npyio.NpzFile) else {"images": loaded}
@@ -72,7 +72,14 @@ def _of_file(path: Path, shape: Shape) -> _Found:
         raise TritError(f"{path}: holds no images")
     if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
         raise TritError(f"{path}: labels are {labels.dtype} {labels.shape}; {len(images)} images need as many integers")
-    return images, labels if labels is None else labels.astype(np.int64), f"images of {path.name}"
+    return images, labels if labels is None else labels.astype(np.int64)
+
+
+_Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None, str]
+
+
+def _of_file(path: Path, shape: Shape) -> _Found:
+    return *read_images(path, shape), f"images of {path.name}"
 
 
 def _test_set(name: str, data: Path | None) -> _Found | None:

@@ -3,7 +3,6 @@
  * The image is a binary PGM (gray) or PPM (colour) of the network's size.
  */
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,14 +62,10 @@ static uint8_t *read_image(const char *path, const uint32_t shape[3]) {
     return image;
 }
 
-static void print_best(const trit_plan *plan, float *scores) {
-    uint32_t count = (uint32_t)trit_output_size(plan), shown, best, i;
-    for (shown = 0; shown < SHOWN && shown < count; shown++) {
-        for (best = i = 0; i < count; i++)
-            if (scores[i] > scores[best]) best = i;
-        printf("%.9g %s\n", scores[best], trit_label_count(plan) ? trit_label(plan, best) : "");
-        scores[best] = -INFINITY;
-    }
+static void print_best(const trit_plan *plan, const float *scores) {
+    uint32_t best[SHOWN], found = trit_top_k(scores, (uint32_t)trit_output_size(plan), SHOWN, best), i;
+    for (i = 0; i < found; i++)
+        printf("%.9g %s\n", scores[best[i]], trit_label_count(plan) ? trit_label(plan, best[i]) : "");
 }
 
 int main(int argc, char **argv) {

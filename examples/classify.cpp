@@ -8,7 +8,6 @@
 #include <iostream>
 #include <iterator>
 #include <limits>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -103,13 +102,11 @@ void classify(const std::string &plan, const std::string &image) {
     Network network(plan);
     const std::vector<float> scores = network.run(read_image(image, network.input_shape()));
     std::cout.precision(std::numeric_limits<float>::max_digits10);
-    std::vector<std::uint32_t> order(scores.size());
-    std::iota(order.begin(), order.end(), 0u);
-    const std::size_t shown = std::min<std::size_t>(3, order.size());
-    const auto better = [&scores](auto a, auto b) { return scores[a] > scores[b]; };
-    std::stable_sort(order.begin(), order.end(), better);
-    for (std::size_t i = 0; i < shown; ++i)
-        std::cout << scores[order[i]] << ' ' << network.label(order[i]) << '\n';
+    std::array<std::uint32_t, 3> best{};
+    const auto count = static_cast<std::uint32_t>(scores.size());
+    const std::uint32_t found = trit_top_k(scores.data(), count, best.size(), best.data());
+    for (std::uint32_t i = 0; i < found; ++i)
+        std::cout << scores[best[i]] << ' ' << network.label(best[i]) << '\n';
 }
 
 }  // namespace

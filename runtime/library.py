@@ -52,6 +52,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "trit_metadata_count": (_U32, (_P,)),
     "trit_metadata_key": (ctypes.c_char_p, (_P, _U32)),
     "trit_metadata_value": (ctypes.c_char_p, (_P, _U32)),
+    "trit_top_k": (_U32, (_P, _U32, _U32, _P)),
     "trit_host_plan_size": (_SIZE, ()),
     "trit_host_run_batch": (ctypes.c_int, (_P, _P, _SIZE, _P, _P, _SIZE)),
     "trit_host_profile": (ctypes.c_int, (_P, _P, _SIZE, _P, _P, _SIZE, _P)),

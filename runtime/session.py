@@ -56,6 +56,15 @@ class StepTime:
         return self.step.macs / self.seconds if self.seconds else 0.0
 
 
+@dataclass(frozen=True)
+class Class:
+    """A class that an image may belong to, and how the network scores it."""
+
+    index: int
+    label: str  # "" where the plan has no labels
+    score: float
+
+
 class Session:
     """An open plan. Safe to use from several threads; runs release the GIL.
 
@@ -114,6 +123,25 @@ class Session:
             self._handle, arena.ctypes.data, arena.nbytes, images.ctypes.data, scores.ctypes.data, len(images)
         )
         self._check(status)
+
+    def classify(self, x: npt.ArrayLike, k: int = 1) -> list[list[Class]]:
+        """The k classes of each image with the highest scores, highest first; of equal scores the lower index first.
+
+        x as `run` takes it. Raises TritError where x does not fit, the output has more than one pixel, or k is not
+        in 1..classes.
+        """
+        scores = self.run(x)
+        if scores.ndim != 2:
+            raise TritError(f"{self._where}: gives scores {self.output_shape}, not one for each class")
+        if not 1 <= k <= scores.shape[1]:
+            raise TritError(f"k is {k}; it must be from 1 to {scores.shape[1]}, the number of classes")
+        labels = self.labels or [""] * scores.shape[1]
+        best = np.empty(k, np.uint32)
+        classes = []
+        for row in scores:
+            self._library.trit_top_k(row.ctypes.data, len(row), k, best.ctypes.data)
+            classes.append([Class(index, labels[index], float(row[index])) for index in best.tolist()])
+        return classes
 
     def profile(self, x: npt.ArrayLike | None = None, repeats: int = 20) -> list[StepTime]:
         """Median time of every step over `repeats` runs of one image: the first of x, or a blank one.

@@ -19,6 +19,7 @@ from trit.commands.zoo import network_bytes
 from trit.runtime.errors import TritError
 from trit.train.recipe import available
 
+COMMANDS = ("train", "export", "verify", "inspect", "deploy", "profile", "classify", "targets", "zoo")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -55,11 +56,11 @@ def assert_one_line(result: tuple[int, str, str], *expected: str) -> None:
 def test_help_names_every_command(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    for command in ("train", "export", "verify", "inspect", "deploy", "profile", "targets", "zoo"):
+    for command in COMMANDS:
         assert command in out
 
 
-@pytest.mark.parametrize("command", ["train", "export", "verify", "inspect", "deploy", "profile", "targets", "zoo"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_an_example(run: Run, command: str) -> None:
     status, out, _ = run(command, "--help")
     assert status == 0
@@ -192,6 +193,24 @@ def test_your_own_images(run: Run, fashion: Path, tmp_path: Path) -> None:
     assert run("deploy", str(fashion), "--inputs", "mine.npy", "-o", "out")[0] == 0
 
 
+def test_classify_your_own_images(run: Run, fashion: Path, tmp_path: Path) -> None:
+    images, _ = shipped_images("fashion-mnist")
+    np.save(tmp_path / "mine.npy", images[:3])
+    session = load(fashion)
+    expected = [found for classes in session.classify(images[:3], 2) for found in classes]
+    assert run("export", str(fashion), "-o", "fashion.trit")[0] == 0
+    for model in ("fashion.onnx", "fashion.trit"):
+        status, out, _ = run("classify", model, "mine.npy", "-k", "2", "--json")
+        rows = json.loads(out)["rows"]
+        assert (status, [row["image"] for row in rows]) == (0, [0, 0, 1, 1, 2, 2])
+        assert [(row["class"], row["label"], row["score"]) for row in rows] == [
+            (found.index, found.label, found.score) for found in expected
+        ]
+    status, out, _ = run("classify", "fashion.onnx", "mine.npy")
+    assert status == 0 and expected[0].label in out
+    assert_one_line(run("classify", "fashion.onnx", "mine.npy", "-k", "11"), "k is 11; it must be from 1 to 10")
+
+
 WRONG_INPUTS: dict[str, tuple[dict[str, np.ndarray] | np.ndarray | bytes, str]] = {
     "shape": (np.zeros((3, 28, 27), np.uint8), "input has shape (3, 28, 27); the network takes uint8 (1, 28, 28)"),
     "nan": (np.full((1, 28, 28), np.nan), "NaN"),
@@ -219,6 +238,7 @@ def test_wrong_inputs_are_one_line(run: Run, fashion: Path, tmp_path: Path, case
         np.save(path, content)
     for command in (("verify",), ("profile",), ("deploy", "-o", "out")):
         assert_one_line(run(command[0], str(fashion), *command[1:], "--inputs", path.name), path.name, message)
+    assert_one_line(run("classify", str(fashion), path.name), path.name, message)
     assert not (tmp_path / "out").exists()
     assert_one_line(run("verify", str(fashion), "--inputs", "missing.npy"), "missing.npy", "No such file")
 

@@ -166,6 +166,48 @@ def test_labels_metadata_and_steps() -> None:
     assert to_plan(graph)[second.weights_offset :].startswith(weights)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 33])
+def test_top_k_is_a_stable_sort(count: int) -> None:
+    """Every k, on scores with many ties, both zeros and infinities; nothing is written behind the k-th."""
+    rng = np.random.default_rng(count)
+    values = np.array([-np.inf, -2.5, -0.0, 0.0, 1.5, 3e38, np.inf], np.float32)
+    for _ in range(50):
+        scores = rng.choice(values, count)
+        for k in range(count + 3):
+            found = np.full(count + 4, 77, np.uint32)
+            written = trit.runtime.library.library().trit_top_k(scores.ctypes.data, count, k, found.ctypes.data)
+            assert written == min(k, count)
+            assert found[:written].tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
+            assert (found[written:] == 77).all()
+
+
+def test_classes_come_with_labels_and_scores() -> None:
+    graph = small()
+    images = random_input(graph, 5, np.random.default_rng(0))
+    session = Session(to_plan(graph))
+    scores = session.run(images)
+    for k in (1, 4):
+        for row, classes in zip(scores, session.classify(images, k), strict=True):
+            assert [found.index for found in classes] == np.argsort(-row, kind="stable")[:k].tolist()
+            assert [found.label for found in classes] == [graph.labels[found.index] for found in classes]
+            assert [found.score for found in classes] == [row[found.index] for found in classes]
+    assert session.classify(images[:0]) == []
+    graph.labels = []
+    assert Session(to_plan(graph)).classify(images)[0][0].label == ""
+
+
+def test_what_cannot_be_classified() -> None:
+    session = Session(to_plan(small()))
+    for k in (0, 5):
+        with pytest.raises(TritError, match=f"k is {k}; it must be from 1 to 4"):
+            session.classify(np.zeros((4, 5)), k)
+    build = builder(np.random.default_rng(0), (1, 4, 5))
+    build.conv(3, "binary")
+    build.scores()
+    with pytest.raises(TritError, match=r"gives scores \(3, 4, 5\)"):
+        Session(to_plan(build.graph())).classify(np.zeros((4, 5)))
+
+
 def test_profile() -> None:
     session = Session(to_plan(small()))
     times = session.profile(repeats=3)

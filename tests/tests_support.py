@@ -13,6 +13,7 @@ from trit.export.graph import Graph, Kind, Node, Shape, Tensor, WeightKind
 from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold, window_shape
 
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
+WEIGHT_KINDS: tuple[WeightKind, ...] = ("binary", "ternary", "int8")
 SYNAPSES: tuple[WeightKind, ...] = ("binary", "ternary")  # the weights that RRAM arrays hold
 
 
@@ -24,7 +25,7 @@ class Builder:
     last: Tensor
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
-    weight_kinds: Sequence[WeightKind] = ()  # that random blocks draw from
+    weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS  # that random blocks draw from
 
     def __post_init__(self) -> None:
         self.tensors[self.last.name] = self.last
@@ -116,7 +117,7 @@ def builder(rng: np.random.Generator, shape: Shape, zero_point: int = 0) -> Buil
 
 
 def random_graph(
-    seed: int, weight_kinds: Sequence[WeightKind] = ("binary", "ternary", "int8"), channels: int | None = None
+    seed: int, weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS, channels: int | None = None
 ) -> Graph:
     """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores.
 
@@ -143,7 +144,7 @@ def residual_graph(seed: int) -> Graph:
     rng = np.random.default_rng(seed)
     size = int(rng.integers(5, 13))
     build = builder(rng, (int(rng.choice([1, 3])), size, size))
-    build.conv(int(rng.choice([8, 32, 33, 65])), _weight_kind(rng))
+    build.conv(int(rng.choice([8, 32, 33, 65])), _weight_kind(build))
     earlier = [build.last]
     for _ in range(int(rng.integers(2, 8))):
         if build.last.kind == "int32" and rng.random() < 0.5:
@@ -153,12 +154,12 @@ def residual_graph(seed: int) -> Graph:
         for _ in range(int(rng.integers(1, 4))):
             if build.last.kind == "int32":
                 build.threshold(_activation_kind(rng))
-            build.conv(shortcut.shape[0], _weight_kind(rng))
+            build.conv(shortcut.shape[0], _weight_kind(build))
         earlier.append(build.add(shortcut))
         if rng.random() < 0.2:
             build.max_pool((2, 2), (1, 1))
     build.threshold(_activation_kind(rng))
-    build.dense(5, _weight_kind(rng))
+    build.dense(5, _weight_kind(build))
     build.scores()
     graph = build.graph()
     validate(graph)

@@ -72,6 +72,10 @@ uint32_t trit_step_count(const trit_plan *plan);
 /* One image (channels, height, width) in, scores (channels, height, width) out. The arena needs no initial value. */
 trit_status trit_run(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *input, float *output);
 
+/* The indices of the k highest of `count` scores, the highest first; of equal scores the lower index comes first.
+ * Writes and returns min(k, count) indices. No score may be NaN. */
+uint32_t trit_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *indices);
+
 /* Called before each step, and once after the last with step == trit_step_count. */
 typedef void (*trit_step_hook)(void *user, uint32_t step);
 trit_status trit_run_hooked(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *input, float *output,
