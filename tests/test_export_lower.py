@@ -191,6 +191,37 @@ def test_depthwise_and_grouped() -> None:
     assert_same_meaning(settle(network, (3, 7, 7)), (3, 7, 7))
 
 
+BEFORE: dict[str, Callable[[], list[nn.Module]]] = {
+    "pixels": lambda: [],
+    "binary": lambda: [QuantConv2d(6, 6, 1, ternary()), nn.BatchNorm2d(6), BinaryActivation()],
+    "ternary": lambda: [QuantConv2d(6, 6, 1, ternary()), nn.BatchNorm2d(6), TernaryActivation(0.5, 1.5)],
+    "sums": lambda: [QuantConv2d(6, 6, 1, ternary()), BinaryActivation(), nn.AvgPool2d(3, 1, 1)],
+    "accumulators": lambda: [QuantConv2d(6, 6, 1, ternary()), nn.BatchNorm2d(6)],
+}
+OPTIONS: dict[str, dict[str, object]] = {
+    "plain": {},
+    "stride and padding": {"stride": 2, "padding": (2, 1)},
+    "dilation": {"dilation": (1, 2), "padding": "same"},
+    "groups": {"groups": 3},
+    "depthwise": {"groups": 6, "padding": 1},
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("weights", range(len(WEIGHTS)))
+def test_every_convolution_after_every_activation(before: str, options: str, weights: int) -> None:
+    torch.manual_seed(weights)
+    layer = QuantConv2d(6, 12, 3, WEIGHTS[weights](True), **OPTIONS[options])
+    tail = [nn.BatchNorm2d(12), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    network = settle(nn.Sequential(Pixels(121), *BEFORE[before](), layer, *tail), (6, 7, 6))
+    if before == "accumulators":
+        with pytest.raises(GraphError, match="layer 3 reads real values"):
+            lower(network, (6, 7, 6))
+    else:
+        assert_same_meaning(network, (6, 7, 6))
+
+
 def test_one_dimension() -> None:
     network = nn.Sequential(
         Pixels(128),
