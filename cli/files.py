@@ -40,10 +40,9 @@ def load(path: str | os.PathLike[str]) -> Session:
 def _lower_checkpoint(path: Path) -> Graph:
     from trit.export.lower import lower
     from trit.train.checkpoint import load_model
-    from trit.train.data import LABELS
 
     network, recipe = load_model(path)
     graph = lower(network, recipe.input_shape)
-    graph.labels = LABELS[recipe.data]
+    graph.labels = recipe.labels
     graph.metadata |= {"name": recipe.name, "data": recipe.data, "recipe": recipe.text}
     return graph

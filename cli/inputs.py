@@ -37,7 +37,7 @@ def inputs_for(graph: Graph, count: int | None, data: Path | None = None, file: 
     """
     name = graph.metadata.get("data", "")
     shape = graph.tensors[graph.input].shape
-    found = _of_file(file, shape) if file is not None else _test_set(name, data) or _shipped(name)
+    found = _of_file(file, shape) if file is not None else _test_set(graph, data) or _shipped(name)
     if found is None:
         rng = np.random.default_rng(0)
         count = 64 if count is None else count
@@ -82,7 +82,8 @@ def _of_file(path: Path, shape: Shape) -> _Found:
     return *read_images(path, shape), f"images of {path.name}"
 
 
-def _test_set(name: str, data: Path | None) -> _Found | None:
+def _test_set(graph: Graph, data: Path | None) -> _Found | None:
+    name = graph.metadata.get("data", "")
     if not name:
         return None
     try:
@@ -90,7 +91,7 @@ def _test_set(name: str, data: Path | None) -> _Found | None:
     except ImportError:  # without trit[train] the shipped or random images have to do
         return None
     try:
-        images, labels = load_test(name, data, download=False)
+        images, labels = load_test(name, data, graph.labels, download=False)
     except TritError:
         if data is not None:
             raise

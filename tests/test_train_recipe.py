@@ -14,7 +14,14 @@ from trit.export.onnx_reader import parse_onnx
 from trit.runtime.errors import TritError
 from trit.train.recipe import available, parse_recipe, read_recipe
 
-SHIPPED = ["cifar10-ternary-vgg", "digits-ternary-mlp", "fashion-binary-cnn", "fashion-ternary-cnn", "mnist-binary-mlp"]
+SHIPPED = [
+    "cifar10-ternary-vgg",
+    "digits-ternary-mlp",
+    "fashion-binary-cnn",
+    "fashion-ternary-cnn",
+    "mnist-binary-mlp",
+    "speech-ternary-dscnn",
+]
 
 
 def test_the_shipped_recipes() -> None:
@@ -46,6 +53,17 @@ def test_the_first_and_last_layer_may_have_int8_weights(name: str) -> None:
     graph = lower(build(recipe).eval(), recipe.input_shape)
     kinds = [node.weight_kind for node in graph.nodes if isinstance(node, Conv)]
     assert kinds[0] == kinds[-1] == "int8" and "int8" not in kinds[1:-1]
+
+
+def test_words_are_the_classes_of_speech_alone() -> None:
+    recipe = read_recipe("speech-ternary-dscnn", ['words=["on", "off", "go"]'])
+    assert recipe.labels == ["on", "off", "go"]
+    with pytest.raises(TritError, match="words: Value error, speech needs the words to tell apart"):
+        read_recipe("speech-ternary-dscnn", ['words=["on", "on"]'])
+    with pytest.raises(TritError, match="words: Value error, speech needs the words to tell apart"):
+        read_recipe("digits-ternary-mlp", ["data=speech"])
+    with pytest.raises(TritError, match="words: Value error, only speech has words"):
+        read_recipe("digits-ternary-mlp", ['words=["on", "off"]'])
 
 
 @pytest.mark.parametrize("width", [8, 32])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets from their standard files: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, and scikit-learn's digits.
+"""Data sets from their standard files: IDX (MNIST, Fashion-MNIST), CIFAR-10 binary, spoken words, digits.
 
 Looked for in the folder given, $TRIT_DATA, or the user's cache; else downloaded from the sets' usual homes with
 checksums. Images are uint8 (N, C, H, W), labels int64 (N,).
@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from trit.runtime.errors import MissingExtra, TritError
 from trit.runtime.files import read_bytes, write_atomic
+from trit.train import speech
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -93,21 +94,28 @@ LABELS = {
 }
 
 
-def load_train(name: str, data: Path | None = None) -> tuple[Images, Labels]:
-    """The training images and labels. Raises TritError if they are nowhere to be had, naming a file and a place."""
-    return _load(name, data, test=False, download=True)
+def load_train(name: str, data: Path | None = None, words: Sequence[str] = ()) -> tuple[Images, Labels]:
+    """The training images and labels; `words` are the classes of speech.
+
+    Raises TritError if they are nowhere to be had, naming a file and a place.
+    """
+    return _load(name, data, words, test=False, download=True)
 
 
-def load_test(name: str, data: Path | None = None, download: bool = True) -> tuple[Images, Labels]:
+def load_test(
+    name: str, data: Path | None = None, words: Sequence[str] = (), download: bool = True
+) -> tuple[Images, Labels]:
     """The test images and labels; raises TritError as `load_train`."""
-    return _load(name, data, test=True, download=download)
+    return _load(name, data, words, test=True, download=download)
 
 
-def _load(name: str, data: Path | None, test: bool, download: bool) -> tuple[Images, Labels]:
+def _load(name: str, data: Path | None, words: Sequence[str], test: bool, download: bool) -> tuple[Images, Labels]:
     if name == "digits":
         return _digits(test)
+    if name == "speech":
+        return speech.load_words(_speech_folder(data), words, test, _cache() / "speech-features")
     if name not in SOURCES:
-        raise TritError(f"no data set {name!r}: there are digits, {', '.join(SOURCES)}")
+        raise TritError(f"no data set {name!r}: there are digits, speech, {', '.join(SOURCES)}")
     source = SOURCES[name]
     folder = _folder_of(source, data, download)
     if name == "cifar10":
@@ -122,7 +130,7 @@ def _load(name: str, data: Path | None, test: bool, download: bool) -> tuple[Ima
 
 def _folder_of(source: Source, data: Path | None, download: bool) -> Path:
     """The first place that has every file, downloading into the cache as a last resort."""
-    places = [data] if data is not None else [Path(p) for p in (os.environ.get("TRIT_DATA"),) if p] + [_cache()]
+    places = _places(data)
     for place in places:
         for folder in (place / source.folder, place):
             missing = [name for name in source.files if not (folder / name).is_file()]
@@ -135,6 +143,21 @@ def _folder_of(source: Source, data: Path | None, download: bool) -> Path:
         raise TritError(f"{wanted}: has none of {', '.join(source.files)}")
     _download(source, wanted)
     return wanted
+
+
+def _speech_folder(data: Path | None) -> Path:
+    """The first place with a list of test recordings."""
+    places = _places(data)
+    for place in places:
+        for folder in (place / "speech", place):
+            if any((folder / name).is_file() for name in speech.LISTS):
+                return folder
+    lists = " or ".join(speech.LISTS)
+    raise TritError(f"{places[0] / 'speech'}: has no {lists}: put a data set in the format of Speech Commands there")
+
+
+def _places(data: Path | None) -> list[Path]:
+    return [data] if data is not None else [Path(p) for p in (os.environ.get("TRIT_DATA"),) if p] + [_cache()]
 
 
 def _cache() -> Path:

@@ -4,27 +4,28 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from typing import Any
 
 from torch import nn
 
 from trit.train.layers import Pixels, QuantConv2d, QuantLinear
 from trit.train.quantizers import WEIGHT_QUANTIZERS, BinaryActivation, Int8Weights, TernaryActivation, WeightQuantizer
-from trit.train.recipe import Cnn, Mlp, Quantization, Recipe, Vgg
-
-CLASSES = 10  # of every data set that recipes can name
+from trit.train.recipe import Cnn, DsCnn, Mlp, Quantization, Recipe, Vgg
 
 
 def build(recipe: Recipe) -> nn.Sequential:
-    """The recipe's network: uint8 images (N, C, H, W) to scores (N, 10), batch norm on the scores."""
+    """The recipe's network: uint8 images (N, C, H, W) to scores (N, classes), batch norm on the scores."""
     layers: list[nn.Module] = [Pixels(recipe.zero_point, recipe.pixel_scale)]
     match recipe.network:
         case Mlp(hidden=hidden):
             channels, height, width = recipe.input_shape
-            layers += [nn.Flatten(), *_dense(channels * height * width, hidden, recipe.quantization)]
+            layers += [nn.Flatten(), *_dense(channels * height * width, hidden, recipe)]
         case Cnn(stages=stages, hidden=hidden):
             layers += _convolutional(recipe, stages, hidden)
         case Vgg(width=f):
             layers += _convolutional(recipe, [[f, f], [2 * f, 2 * f], [4 * f, 4 * f]], [512])
+        case DsCnn(width=width, blocks=blocks):
+            layers += _separable(recipe, width, blocks)
     _exempt(layers, recipe.quantization)
     return nn.Sequential(_named(layers))
 
@@ -55,6 +56,7 @@ _NAMES: dict[type, str] = {
     QuantConv2d: "conv",
     QuantLinear: "dense",
     nn.MaxPool2d: "pool",
+    nn.AdaptiveAvgPool2d: "pool",
     nn.BatchNorm1d: "norm",
     nn.BatchNorm2d: "norm",
     BinaryActivation: "act",
@@ -74,17 +76,30 @@ def _convolutional(recipe: Recipe, stages: list[list[int]], hidden: list[int]) -
             layers += [nn.BatchNorm2d(outputs), _activation(recipe.quantization)]
             channels = outputs
         height, width = height // 2, width // 2
-    return [*layers, nn.Flatten(), *_dense(channels * height * width, hidden, recipe.quantization)]
+    return [*layers, nn.Flatten(), *_dense(channels * height * width, hidden, recipe)]
 
 
-def _dense(inputs: int, hidden: list[int], quantization: Quantization) -> list[nn.Module]:
+def _separable(recipe: Recipe, width: int, blocks: int) -> list[nn.Module]:
+    def convolution(inputs: int, kernel: int | tuple[int, int], **options: Any) -> list[nn.Module]:
+        layer = QuantConv2d(inputs, width, kernel, _quantizer(recipe.quantization), **options)
+        return [layer, nn.BatchNorm2d(width), _activation(recipe.quantization)]
+
+    layers = convolution(recipe.input_shape[0], (10, 8), stride=(2, 4), padding=(5, 2))
+    for block in range(blocks):
+        layers += convolution(width, 3, padding=1, groups=width, stride=2 if block == 1 else 1)
+        layers += convolution(width, 1)
+    return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dense(width, [], recipe)]
+
+
+def _dense(inputs: int, hidden: list[int], recipe: Recipe) -> list[nn.Module]:
+    quantization, classes = recipe.quantization, len(recipe.labels)
     layers: list[nn.Module] = []
     for outputs in hidden:
         layers.append(QuantLinear(inputs, outputs, _quantizer(quantization)))
         layers += [nn.BatchNorm1d(outputs), _activation(quantization)]
         inputs = outputs
-    layers.append(QuantLinear(inputs, CLASSES, _quantizer(quantization)))
-    return [*layers, nn.BatchNorm1d(CLASSES)]
+    layers.append(QuantLinear(inputs, classes, _quantizer(quantization)))
+    return [*layers, nn.BatchNorm1d(classes)]
 
 
 def _quantizer(quantization: Quantization) -> WeightQuantizer:

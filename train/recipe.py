@@ -8,12 +8,14 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from trit.export.schema import Table, check, parse_toml, read_toml, shipped
 from trit.runtime.errors import TritError
+from trit.train.data import LABELS
+from trit.train.speech import BANDS, FRAMES
 
-DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]
+DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10", "speech"]
 
 
 class Quantization(Table):
@@ -50,6 +52,18 @@ class Vgg(Table):
     width: int = Field(128, gt=0)
 
 
+class DsCnn(Table):
+    """Depthwise-separable convolutions after Zhang et al. 2017, "Hello Edge".
+
+    A 10×8 convolution with stride (2, 4), blocks of a depthwise 3×3 and a pointwise convolution, the second block with
+    stride 2, a global average and a dense layer.
+    """
+
+    kind: Literal["ds-cnn"]
+    width: int = Field(64, gt=0)  # channels
+    blocks: int = Field(4, gt=1)
+
+
 class Training(Table):
     """Adam with decoupled weight decay and a one-cycle learning rate (Smith & Topin 2018)."""
 
@@ -70,11 +84,26 @@ class Recipe(Table):
     _text: str = PrivateAttr("")
     seed: int = 0
     data: DataName
+    words: list[str] = Field(default=[], validate_default=True)  # of speech: its classes
     zero_point: int = Field(0, ge=0, le=255)  # of the pixels
     pixel_scale: float = Field(1 / 64, gt=0)
     quantization: Quantization
-    network: Annotated[Mlp | Cnn | Vgg, Field(discriminator="kind")]
+    network: Annotated[Mlp | Cnn | Vgg | DsCnn, Field(discriminator="kind")]
     training: Training
+
+    @field_validator("words")
+    @classmethod
+    def _only_for_speech(cls, words: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("data") == "speech" and len(set(words)) != max(len(words), 2):
+            raise ValueError("speech needs the words to tell apart, two or more")
+        if info.data.get("data") != "speech" and words:
+            raise ValueError("only speech has words")
+        return words
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of the classes."""
+        return self.words or LABELS[self.data]
 
     @property
     def name(self) -> str:
@@ -96,6 +125,7 @@ SHAPES: dict[str, tuple[int, int, int]] = {
     "mnist": (1, 28, 28),
     "fashion-mnist": (1, 28, 28),
     "cifar10": (3, 32, 32),
+    "speech": (1, FRAMES, BANDS),
 }
 
 

@@ -43,7 +43,7 @@ def train(
     chosen = read_recipe(recipe, overrides)
     folder = out or Path("runs") / chosen.name
     state = _state_to_resume(folder, chosen) if resume else None
-    train_set, test_set = load_train(chosen.data, data), load_test(chosen.data, data)
+    train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
     _make(folder)
     trainer = Trainer(chosen, train_set, test_set)
     history: list[dict[str, Any]] = []
