@@ -72,13 +72,18 @@ typedef struct trit_span {
     uint32_t first, end;
 } trit_span;
 
+/* ceil(distance / dilation); most windows have no dilation, and some processors no division. */
+static inline uint32_t trit_taps_before(uint32_t distance, uint32_t dilation) {
+    return dilation == 1 ? distance : (distance + dilation - 1) / dilation;
+}
+
 static inline trit_span trit_window_span(uint32_t position, uint32_t stride, uint32_t padding, uint32_t kernel,
                                          uint32_t dilation, uint32_t size) {
     trit_span span;
     uint32_t end;
     span.start = (int32_t)(position * stride) - (int32_t)padding;
-    span.first = span.start < 0 ? ((uint32_t)-span.start + dilation - 1) / dilation : 0;
-    end = span.start < (int32_t)size ? ((uint32_t)((int32_t)size - span.start) + dilation - 1) / dilation : 0;
+    span.first = span.start < 0 ? trit_taps_before((uint32_t)-span.start, dilation) : 0;
+    end = span.start < (int32_t)size ? trit_taps_before((uint32_t)((int32_t)size - span.start), dilation) : 0;
     span.end = end < kernel ? end : kernel;
     if (span.first > span.end) span.first = span.end;
     return span;

@@ -24,6 +24,7 @@ typedef struct shape {
 typedef struct tile {
     int8_t strings[STRING_BYTES]; /* [pixel][length] */
     uint32_t out[MAX_PIXELS];
+    trit_span rows[MAX_PIXELS], columns[MAX_PIXELS];
     int32_t sums[MAX_PIXELS];     /* of a over each whole window */
     uint32_t pixels, first, length; /* values first ... of the windows, `length` rounded up to words */
 } tile;
@@ -46,10 +47,10 @@ AVX512_INLINE void fill_bytes(int8_t *to, uint8_t value, uint32_t count) {
     }
 }
 
-/* Values first ... first + count - 1 of the window of output pixel `pixel`, in the order (ky, kx, channel). */
-AVX512 static void gather(const trit_call *c, uint32_t pixel, uint32_t first, uint32_t count, int8_t *to) {
+/* Values first ... first + count - 1 of a window, in the order (ky, kx, channel). */
+AVX512 static void gather(const trit_call *c, trit_span rows, trit_span columns, uint32_t first, uint32_t count,
+                          int8_t *to) {
     const uint32_t channels = c->in->channels, width = c->step->kernel[1], together = c->step->dilation[1] == 1;
-    trit_span rows = trit_rows(c, pixel / c->out->width), columns = trit_columns(c, pixel % c->out->width);
     uint32_t channel = first % channels, ky = first / channels / width, kx = first / channels % width;
     while (count > 0) {
         int inside = ky >= rows.first && ky < rows.end && kx >= columns.first && kx < columns.end;
@@ -93,10 +94,11 @@ AVX512 static void gather_tile(const trit_call *c, tile *t, uint32_t first, uint
     t->first = first;
     for (p = 0; p < t->pixels; p++) {
         int8_t *string = t->strings + (size_t)p * t->length;
-        gather(c, t->out[p], first, count, string);
+        gather(c, t->rows[p], t->columns[p], first, count, string);
         fill_bytes(string + count, 128, t->length - count);
-        t->sums[p] = order(string, t->length);
     }
+    /* In a loop of its own: the short stores have left the store buffer before they are loaded as vectors. */
+    for (p = 0; p < t->pixels; p++) t->sums[p] = order(t->strings + (size_t)p * t->length, t->length);
 }
 
 /* Sums of the weights of 16 channels. */
@@ -236,16 +238,24 @@ static void convolve_tile(const trit_call *c, tile *t) {
 }
 
 int trit_conv_bytes_avx512(const trit_call *c) {
-    const uint32_t pixels = c->out->height * c->out->width, length = (uint32_t)trit_conv_row_words(c) * TRIT_WORD_BITS;
-    const uint32_t fit = STRING_BYTES / length, most = fit >= 8 ? 8 : fit >= 4 ? 4 : 1;
-    uint32_t pixel, p;
+    const uint32_t fit = STRING_BYTES / ((uint32_t)trit_conv_row_words(c) * TRIT_WORD_BITS);
+    const uint32_t most = fit >= 8 ? 8 : fit >= 4 ? 4 : 1;
+    uint32_t y, x;
     tile t;
     if (c->step->lanes != AVX512_LANES || c->step->groups != 1) return 0;
-    for (pixel = 0; pixel < pixels; pixel += t.pixels) {
-        t.pixels = pixels - pixel < most ? pixels - pixel : most;
-        for (p = 0; p < t.pixels; p++) t.out[p] = pixel + p;
-        convolve_tile(c, &t);
+    t.pixels = 0;
+    for (y = 0; y < c->out->height; y++) {
+        const trit_span rows = trit_rows(c, y);
+        for (x = 0; x < c->out->width; x++) {
+            t.out[t.pixels] = y * c->out->width + x;
+            t.rows[t.pixels] = rows;
+            t.columns[t.pixels++] = trit_columns(c, x);
+            if (t.pixels < most) continue;
+            convolve_tile(c, &t);
+            t.pixels = 0;
+        }
     }
+    if (t.pixels > 0) convolve_tile(c, &t);
     return 1;
 }
 

@@ -45,6 +45,7 @@ typedef enum trit_status {
 #define TRIT_VARIANTS(X) \
     X(SCALAR, scalar)     \
     X(PORTABLE, portable) \
+    X(NEON, neon)         \
     X(AVX2, avx2)         \
     X(AVX512, avx512)
 
