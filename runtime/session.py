@@ -68,8 +68,8 @@ class Class:
 class Session:
     """An open plan. Safe to use from several threads; runs release the GIL.
 
-    `plan` is a path (the file is mapped and used in place) or the plan's bytes (copied); `variant` forces a kernel variant
-    (one of trit.runtime.library.VARIANTS), None takes the fastest that the machine has. Raises TritError if the
+    `plan` is a path (the file is mapped and used in place) or the plan's bytes (copied); `variant` forces a kernel
+    variant (one of trit.runtime.library.VARIANTS), None takes the fastest that the machine has. Raises TritError if the
     file cannot be read, is no intact plan, or the variant is missing here.
     """
 

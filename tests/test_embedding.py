@@ -142,7 +142,7 @@ OWN = """\
     }
 typedef struct shape { int most; } shape;
 typedef int (*choose)(void);
-static const int table[MOST] = {1, 2, 3, 4};
+static const int table[MOST] __attribute__((aligned(16))) = {1, 2, 3, 4};
 static int last = 0;
 BOTH(one, 1)
 BOTH(two, 2)

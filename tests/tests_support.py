@@ -116,9 +116,7 @@ def builder(rng: np.random.Generator, shape: Shape, zero_point: int = 0) -> Buil
     return Builder(rng, Tensor("image", "uint8", shape, zero_point))
 
 
-def random_graph(
-    seed: int, weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS, channels: int | None = None
-) -> Graph:
+def random_graph(seed: int, weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS, channels: int | None = None) -> Graph:
     """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores.
 
     Its images have `channels` channels where that is given.
