@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // classify.c in C++17: classify PLAN IMAGE, the image a binary PGM (gray) or PPM (colour) of the network's size.
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstddef>
