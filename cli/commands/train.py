@@ -14,7 +14,7 @@ def train(
         str,
         typer.Argument(
             help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, cifar10-ternary-vgg, "
-            "or the path of a TOML file."
+            "speech-ternary-dscnn, or the path of a TOML file."
         ),
     ],
     data: Data = None,
