@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which nodes run as one step: a Conv whose only reader is a Threshold takes it along."""
+"""Which nodes run as one step: a Conv or an Add whose only reader is a Threshold or a Rescale takes it along."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from trit.export.graph import Graph, Node
-from trit.export.operators import Conv, Threshold
+from trit.export.operators import Add, Conv, OutputStage, Rescale, Threshold
 
 
 @dataclass(frozen=True)
 class Step:
-    """One node, with the Threshold that is applied to its accumulators before they are stored."""
+    """One node, with what is applied to its int32 results before they are stored."""
 
     node: Node
-    threshold: Threshold | None = None
+    output_stage: OutputStage | None = None
 
     @property
     def output(self) -> str:
-        return self.threshold.output if self.threshold else self.node.output
+        return self.output_stage.output if self.output_stage else self.node.output
 
 
 def fuse(graph: Graph) -> list[Step]:
@@ -28,18 +28,14 @@ def fuse(graph: Graph) -> list[Step]:
     for node in nodes:
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
-    fused: dict[str, Threshold] = {}
+    fused: dict[str, OutputStage] = {}
     for node in nodes:
-        if isinstance(node, Conv) and node.output != graph.output:
+        if isinstance(node, Conv | Add) and node.output != graph.output:
             match readers[node.output]:
-                case [Threshold() as threshold]:
-                    fused[node.output] = threshold
-    taken = {threshold.output for threshold in fused.values()}
-    return [
-        Step(node, fused.get(node.output) if isinstance(node, Conv) else None)
-        for node in nodes
-        if node.output not in taken
-    ]
+                case [(Threshold() | Rescale()) as stage]:
+                    fused[node.output] = stage
+    taken = {stage.output for stage in fused.values()}
+    return [Step(node, fused.get(node.output)) for node in nodes if node.output not in taken]
 
 
 def _needed(graph: Graph) -> list[Node]:

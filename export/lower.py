@@ -21,7 +21,7 @@ from trit.export.exact import score_factors
 from trit.export.graph import Graph, GraphError, Shape, Tensor
 from trit.export.lower_layers import Lowering, Value
 from trit.export.operators import Scores
-from trit.export.passes import move_pools_behind_thresholds
+from trit.export.passes import move_pools_behind_output_stages
 
 
 def lower(network: nn.Module, input_shape: Shape) -> Graph:
@@ -46,7 +46,9 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
         package = type(module).__module__
-        return package.startswith(("torch.nn", "trit.train")) and not isinstance(module, nn.Sequential)
+        return package.startswith(("torch.nn", "trit.train.layers", "trit.train.quantizers")) and not isinstance(
+            module, nn.Sequential
+        )
 
 
 class _Traced:
@@ -108,8 +110,10 @@ _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 def _module(path: str, module: nn.Module, value: Value, lowering: Lowering) -> Value:
     for kinds, lower_module in layers.LAYERS:
         if type(module).__name__ in kinds:
-            if value.limits and lower_module not in layers.AFTER_HARDTANH:
-                raise GraphError(f"layer {path} reads clipped values: put an activation behind the Hardtanh before it")
+            if value.limits and lower_module not in layers.AFTER_CLIPPING:
+                raise GraphError(
+                    f"layer {path} reads clipped values: put an activation behind the Hardtanh or ReLU before it"
+                )
             return lower_module(path, module, value, lowering)
     raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
 
@@ -128,6 +132,6 @@ def _finish(lowering: Lowering, value: Any) -> Graph:
     lowering.nodes.append(Scores("scores", value.tensor, "scores", scale, bias))
     lowering.tensors["scores"] = Tensor("scores", "float32", source.shape)
     graph = Graph(lowering.input, "scores", lowering.tensors, lowering.nodes)
-    move_pools_behind_thresholds(graph)
+    move_pools_behind_output_stages(graph)
     validate(graph)
     return graph

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from trit.export.exact import Channel, thresholds
-from trit.export.graph import GraphError, Node, Pads, Pair, Shape, Tensor
-from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, SumPool, Threshold, window_shape
+from trit.export.graph import GraphError, Node, Pads, Pair, Range, Shape, Tensor
+from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Rescale, SumPool, Threshold, window_shape
+from trit.export.rescaling import Inexact, rescaling
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Value:
     tensor: str
     channels: list[Channel]
     flat: bool = False  # flattened: the next dense layer reads all positions
-    limits: tuple[float, float] | None = None  # of a Hardtanh that an activation has to follow
+    limits: tuple[float, float] | None = None  # of a Hardtanh or ReLU that an activation has to follow
 
     def common_scale(self) -> Fraction | None:
         """The scale s if the value is s·x in every channel, else None."""
@@ -39,6 +41,7 @@ class Lowering:
         self.tensors: dict[str, Tensor] = {"image": Tensor("image", "uint8", input_shape)}
         self.nodes: list[Node] = []
         self._calls: Counter[str] = Counter()
+        self._ranges: dict[str, Range] = {}
 
     def name_of(self, path: str) -> str:
         """The name of this use of the layer at `path`; later uses of the same layer are counted."""
@@ -50,7 +53,12 @@ class Lowering:
             raise GraphError("the network has more than one input")
         return Value("image", [Channel(Fraction(1))] * self.tensors["image"].shape[0])
 
+    def range_of(self, tensor: str) -> Range:
+        """Least and greatest value of a tensor, whatever the image."""
+        return self._ranges.get(tensor, self.tensors[tensor].value_range)
+
     def append(self, node: Node, kind: Any, shape: Shape, zero_point: int = 0) -> str:
+        self._ranges[node.output] = node.value_range(*(self.range_of(name) for name in node.inputs))
         self.nodes.append(node)
         self.tensors[node.output] = Tensor(node.output, kind, shape, zero_point)
         return node.output
@@ -91,7 +99,10 @@ def _accumulate(node: Conv, scale: Any, bias: Any, value: Value, lowering: Lower
     source = lowering.tensors[value.tensor]
     common = value.common_scale()
     if source.kind not in ("uint8", "binary", "ternary") or common is None:
-        raise GraphError(f"layer {node.name} reads real values: put BinaryActivation or TernaryActivation before it")
+        raise GraphError(
+            f"layer {node.name} reads real values: "
+            "put BinaryActivation, TernaryActivation or EightBitActivation before it"
+        )
     outputs = node.weights.shape[0]
     kernel = (node.weights.shape[2], node.weights.shape[3])
     height, width = window_shape(source.shape, kernel, node.stride, node.padding, node.dilation)
@@ -138,10 +149,39 @@ def _activation(path: str, value: Value, lowering: Lowering, delta: Fraction | N
         raise GraphError(f"layer {path}: its input is {source.kind} already")
     reach = delta or Fraction(0)
     if value.limits and not value.limits[0] < -reach <= reach < value.limits[1]:
-        raise GraphError(f"layer {path}: its threshold lies outside the Hardtanh before it")
+        raise GraphError(f"layer {path}: its threshold lies outside the clipping before it")
     node = Threshold(path, value.tensor, path, *thresholds(value.channels, delta))
     tensor = lowering.append(node, "binary" if delta is None else "ternary", source.shape)
     return Value(tensor, [Channel(Fraction(1))] * source.shape[0], value.flat)
+
+
+def eight_bit_activation(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
+    source = lowering.tensors[value.tensor]
+    if source.kind not in ("int32", "uint8"):
+        raise GraphError(f"layer {path}: its input is {source.kind} already")
+    scale, zero_point = Fraction(module.scale), module.zero_point
+    if value.limits and not _is_clipped_anyway(value.limits, scale, zero_point):
+        raise GraphError(f"layer {path}: its codes reach beyond the clipping before it; a ReLU needs zero_point=0")
+    channels = [channel.scaled(1 / scale) for channel in value.channels]
+    low, high = lowering.range_of(value.tensor)
+    try:
+        factors = rescaling(channels, zero_point, low, high)
+    except Inexact as error:
+        raise GraphError(
+            f"layer {path}: channel {error.channel} cannot be rescaled exactly, as its input reaches {low}..{high}: "
+            "use fewer inputs or a larger scale"
+        ) from error
+    node = Rescale(path, value.tensor, path, *factors, zero_point)
+    tensor = lowering.append(node, "uint8", source.shape, zero_point)
+    return Value(tensor, [Channel(scale)] * source.shape[0], value.flat)
+
+
+def _is_clipped_anyway(limits: tuple[float, float], scale: Fraction, zero_point: int) -> bool:
+    """Does what lies outside the limits get the first or the last code anyway?"""
+    half, low, high = Fraction(1, 2), *limits
+    return Fraction(low) / scale < half - zero_point and (
+        high == inf or Fraction(high) / scale >= 255 - zero_point - half
+    )
 
 
 def max_pool(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
@@ -194,7 +234,7 @@ def add(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
     if shapes[0] != shapes[1]:
         raise GraphError(f"{name}: adds tensors of {shapes[0]} and {shapes[1]}")
     if left.limits or right.limits:
-        raise GraphError(f"{name}: adds clipped values: put an activation behind the Hardtanh before it")
+        raise GraphError(f"{name}: adds clipped values: put an activation behind the Hardtanh or ReLU before it")
     if scales[0] is None or scales[0] != scales[1]:
         raise GraphError(f"{name}: adds values of different scales; add before batch norm, with weights without scale")
     node = Add(name, left.tensor, f"{name}.sum", right.tensor)
@@ -206,7 +246,7 @@ def concat(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
     if sources[0].shape[1:] != sources[1].shape[1:] or left.flat != right.flat:
         raise GraphError(f"{name}: joins tensors of {sources[0].shape} and {sources[1].shape}")
     if left.limits or right.limits:
-        raise GraphError(f"{name}: joins clipped values: put an activation behind the Hardtanh before it")
+        raise GraphError(f"{name}: joins clipped values: put an activation behind the Hardtanh or ReLU before it")
     forms = [f"{s.kind} with zero point {s.zero_point}" if s.kind == "uint8" else s.kind for s in sources]
     if forms[0] != forms[1]:
         raise GraphError(f"{name}: joins {forms[0]} and {forms[1]}: use the same activation before both")
@@ -214,6 +254,10 @@ def concat(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
     shape = (sources[0].shape[0] + sources[1].shape[0], *sources[0].shape[1:])
     tensor = lowering.append(node, sources[0].kind, shape, sources[0].zero_point)
     return Value(tensor, [*left.channels, *right.channels], left.flat)
+
+
+def relu(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
+    return replace(value, limits=(0.0, inf))
 
 
 def hardtanh(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
@@ -238,15 +282,17 @@ LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("BatchNorm1d", "BatchNorm2d"), batch_norm),
     (("BinaryActivation",), binary_activation),
     (("TernaryActivation",), ternary_activation),
+    (("EightBitActivation",), eight_bit_activation),
     (("MaxPool1d", "MaxPool2d"), max_pool),
     (("AvgPool1d", "AvgPool2d"), average_pool),
     (("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), global_average),
-    (("Hardtanh",), hardtanh),
+    (("ReLU",), relu),
+    (("Hardtanh", "ReLU6"), hardtanh),
     (("Flatten",), flatten),
     (("Identity", "Dropout", "Dropout1d", "Dropout2d"), identity),
 ]
 # Clipping commutes with these alone.
-AFTER_HARDTANH = (binary_activation, ternary_activation, max_pool, flatten, identity)
+AFTER_CLIPPING = (binary_activation, ternary_activation, eight_bit_activation, max_pool, flatten, identity)
 
 
 def _fractions(values: Any, path: str, count: int) -> list[Fraction]:

@@ -17,7 +17,7 @@ import numpy as np
 from trit.export.check import accumulator_ranges, validate
 from trit.export.graph import ONNX_TYPES, Graph, GraphError, Node, Tensor
 from trit.export.onnx_functions import DOMAIN, EXACT_FLOAT32, IR_VERSION, OPSET, VERSION, used_functions
-from trit.export.operators import Add, Concat
+from trit.export.operators import Add, Concat, Rescale
 from trit.runtime.files import write_atomic
 
 DIGEST_KEY = "trit_sha256"
@@ -106,11 +106,11 @@ def _metadata(graph: Graph) -> dict[str, str]:
 
 
 def _check_exactness(graph: Graph) -> None:
-    """What the functions compute in float32 must stay where that holds every integer; Add and Concat compute none."""
+    """What functions compute in float32 must stay where it holds every integer; Add, Concat and Rescale use integers."""
     ranges = accumulator_ranges(graph)
     for node in graph.nodes:
         low, high = ranges[node.output]
-        if not isinstance(node, Add | Concat) and max(-low, high) >= EXACT_FLOAT32:
+        if not isinstance(node, Add | Concat | Rescale) and max(-low, high) >= EXACT_FLOAT32:
             raise GraphError(
                 f"{node.name}: accumulators reach {low}..{high}; the ONNX form is exact below 2^24: use fewer inputs"
             )

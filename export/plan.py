@@ -164,20 +164,25 @@ class _Writer:
         return b"".join(rows), arena_size
 
     def _blocks(self) -> tuple[list[Lifetime], dict[str, int]]:
-        """What the arena holds, and which of it each tensor lies in: Add may write over an input, in place."""
+        """What the arena holds, and which of it each tensor lies in: Add may write over an input of its kind."""
         last = {name: i for i, step in enumerate(self.steps) for name in self._inputs(step)}
         blocks: list[Lifetime] = []
         block_of: dict[str, int] = {}
         for position, step in enumerate(self.steps[:-1]):
-            free = [name for name in self._inputs(step) if last[name] == position]
-            over = next((name for name in free if self.tensors[name].kind == "int32"), None)
-            if over and isinstance(step, Step) and isinstance(step.node, Add):
+            over = next((name for name in self._inputs(step) if last[name] == position and name in block_of), None)
+            if over and self._adds_in_place(step, over):
                 block_of[step.output] = block_of[over]
                 blocks[block_of[over]] = replace(blocks[block_of[over]], last=last[step.output])
             else:
                 block_of[step.output] = len(blocks)
                 blocks.append(Lifetime(tensor_bytes(self.tensors[step.output]), position, last[step.output]))
         return blocks, block_of
+
+    def _adds_in_place(self, step: Step | Interleave, over: str) -> bool:
+        source, output = self.tensors[over], self.tensors[step.output]
+        return (
+            isinstance(step, Step) and isinstance(step.node, Add) and source.kind == output.kind and not output.is_bits
+        )
 
     def _inputs(self, step: Step | Interleave) -> tuple[str, ...]:
         if isinstance(step, Interleave):
@@ -192,7 +197,8 @@ class _Writer:
             bound = inputs[0] if isinstance(step, Interleave) else step.node.bound(*inputs)
             if bound > INT32_MAX:
                 raise GraphError(f"{step.output!r}: values up to {bound} are possible, more than 32 bits hold")
-            bounds[step.output] = 1 if isinstance(step, Step) and step.threshold else bound
+            fused = step.output_stage if isinstance(step, Step) else None
+            bounds[step.output] = fused.bound(bound) if fused else bound
         return bounds
 
     def _step(self, step: Step | Interleave, name: int) -> bytes:
@@ -219,10 +225,10 @@ class _Writer:
     def _fields(self, step: Step) -> PlanFields:
         node = step.node
         fields = node.plan_fields(self.tensors[node.input], self.tensors[node.output], self.lanes)
-        if step.threshold is None:
+        if step.output_stage is None:
             return fields
-        bits = self.tensors[step.threshold.output]
-        return replace(fields, parameters=step.threshold.plan_fields(bits, bits, self.lanes).parameters)
+        source, output = self.tensors[node.output], self.tensors[step.output]
+        return replace(fields, parameters=step.output_stage.plan_fields(source, output, self.lanes).parameters)
 
 
 def tensor_bytes(tensor: Tensor) -> int:

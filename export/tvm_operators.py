@@ -15,7 +15,8 @@ import numpy.typing as npt
 from tvm import te, tirx
 
 from trit.export.graph import Tensor
-from trit.export.operators import SUM_ZERO_POINT, Conv, MaxPool, Scores, SumPool, Threshold
+from trit.export.operators import SUM_ZERO_POINT, Conv, MaxPool, Rescale, Scores, SumPool, Threshold
+from trit.export.operators.rescale import MAX_CODE
 from trit.runtime.bits import WORD_BITS, Words, pack_bits, words
 
 Expr = Any  # tirx.PrimExpr
@@ -131,6 +132,23 @@ def threshold(node: Threshold, source: Tensor, target: Tensor) -> Callable[[Oper
     return compute
 
 
+def rescale(node: Rescale, source: Tensor) -> Callable[[Operand, Operand], Operand]:
+    """Codes of (v·multiplier + offset) >> shift; `parameters` are their rows, int64 (3, C)."""
+
+    def compute(x: Operand, parameters: Operand) -> Operand:
+        channels, height, width = source.shape
+
+        def code(y: Expr, x_: Expr, c: Expr) -> Expr:
+            product = _value(x, source, y, x_, c).astype("int64") * parameters[0, c]
+            shifted = (product + parameters[1, c]) >> parameters[2, c]
+            least, most = tirx.const(0, "int64"), tirx.const(MAX_CODE, "int64")
+            return tirx.min(tirx.max(shifted, least), most).astype("uint8")
+
+        return te.compute((height, width, channels), code, name="codes")
+
+    return compute
+
+
 def max_pool(node: MaxPool, source: Tensor, target: Tensor) -> Callable[..., Operand]:
     """Maximum, or minimum where `minimum` has a bit, words at a time for bits."""
     if source.kind in ("binary", "ternary"):
@@ -227,6 +245,10 @@ def scores_sum(product: Operand, bias: Operand) -> Operand:
 def threshold_parameters(node: Threshold) -> npt.NDArray[np.int32]:
     direction = np.where(node.negative, np.int32(-1), np.int32(1))
     return np.stack([node.lo, node.hi, direction]).astype(np.int32)
+
+
+def rescale_parameters(node: Rescale) -> npt.NDArray[np.int64]:
+    return np.stack([node.multiplier, node.offset, node.shift], dtype=np.int64)
 
 
 def minimum_bits(node: MaxPool, channels: int) -> Words:

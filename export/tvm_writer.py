@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trit.export.check import validate
 from trit.export.graph import Graph, GraphError, Node
-from trit.export.operators import Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold
+from trit.export.operators import Add, Concat, Conv, MaxPool, Rescale, Scores, SumPool, Threshold
 from trit.runtime.errors import MissingExtra, TritError
 from trit.runtime.images import as_images
 
@@ -105,7 +105,8 @@ def _emit(builder: Any, graph: Graph, node: Node, values: dict[str, Any]) -> Any
     source, target, x = graph.tensors[node.input], graph.tensors[node.output], values[node.input]
 
     def emit(compute: Callable[..., Any], *operands: Any) -> Any:
-        constants = [relax.const(o) if isinstance(o, np.ndarray) else o for o in operands]
+        # Without its type named, TVM makes int32 of int64.
+        constants = [relax.const(o, str(o.dtype)) if isinstance(o, np.ndarray) else o for o in operands]
         return builder.emit_te(compute, *constants, primfunc_name_hint=type(node).__name__.lower())
 
     match node:
@@ -113,6 +114,8 @@ def _emit(builder: Any, graph: Graph, node: Node, values: dict[str, Any]) -> Any
             return emit(operators.conv(node, source, target), x, operators.conv_weights(node, source.shape[0]))
         case Threshold():
             return emit(operators.threshold(node, source, target), x, operators.threshold_parameters(node))
+        case Rescale():
+            return emit(operators.rescale(node, source), x, operators.rescale_parameters(node))
         case MaxPool():
             return emit(operators.max_pool(node, source, target), x, operators.minimum_bits(node, target.shape[0]))
         case SumPool():

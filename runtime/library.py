@@ -26,7 +26,7 @@ class StepInfo(ctypes.Structure):
         ("input_shape", ctypes.c_uint32 * 3),
         ("output_shape", ctypes.c_uint32 * 3),
         ("kernel", ctypes.c_uint32 * 2),
-        ("fused_threshold", ctypes.c_uint32),
+        ("fused_operator", ctypes.c_char_p),
         ("macs", ctypes.c_uint64),
         ("parameter_bytes", ctypes.c_uint64),
         ("output_bytes", ctypes.c_uint64),

@@ -28,7 +28,7 @@ class Step:
 
     index: int
     name: str
-    operator: str  # e.g. Conv+Threshold
+    operator: str  # e.g. Conv+Threshold, Add+Rescale
     input_kind: str
     output_kind: str
     weight_kind: str  # "" without weights
@@ -36,7 +36,7 @@ class Step:
     output_shape: Shape
     kernel: tuple[int, int]  # (0, 0) without a window
     macs: int  # multiply-accumulates of one image, padding included
-    parameter_bytes: int  # weights and thresholds in the file
+    parameter_bytes: int  # weights and other parameters in the file
     output_bytes: int  # in the arena; of the last step, whose output is the caller's, in its memory
     output_offset: int  # in the arena
     last_reader: int  # index of the last step that reads the output; its own where none does
@@ -198,7 +198,7 @@ class Session:
     def _step(self, index: int) -> Step:
         info = StepInfo()
         self._check(self._library.trit_step_describe(self._handle, index, ctypes.byref(info)))
-        operator = info.operator_name.decode() + ("+Threshold" if info.fused_threshold else "")
+        operator = "+".join(text.decode() for text in (info.operator_name, info.fused_operator) if text)
         return Step(
             index,
             self._decode(info.name),

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.graph import BoolArray, Graph, GraphError, Node
-from trit.export.operators import Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold
+from trit.export.operators import Add, Concat, Conv, MaxPool, Rescale, Scores, SumPool, Threshold
 from trit.runtime.files import write_atomic
 from trit.targets.description import Array, Rram
 from trit.targets.rram_mapping import LayerMap, Tile, map_graph
@@ -77,6 +77,9 @@ def _attributes(node: Node, graph: Graph, layers: dict[str, LayerMap]) -> list[i
             return [*window, *(np.zeros(channels, int) if node.minimum is None else node.minimum.astype(int))]
         case Threshold():
             return [int(v) for v in np.stack([node.lo, node.hi, node.negative.astype(np.int32)], 1).reshape(-1)]
+        case Rescale():
+            words = node.offset.view(np.int32).reshape(-1, 2)  # low, high
+            return [int(v) for v in np.column_stack([node.multiplier, words, node.shift]).reshape(-1)]
         case Scores():
             return [int(v) for v in np.stack([node.scale, node.bias], 1).reshape(-1).view(np.int32)]
         case Add() | Concat():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -15,14 +16,16 @@ torch = pytest.importorskip("torch", reason="torch is not installed: pip install
 from torch import Tensor, nn
 
 from trit.export import reference
+from trit.export.fuse import fuse
 from trit.export.graph import Graph, GraphError
 from trit.export.lower import lower
 from trit.export.onnx_reader import parse_onnx
 from trit.export.onnx_writer import onnx_bytes
-from trit.export.operators import Concat, MaxPool
+from trit.export.operators import Concat, MaxPool, Rescale
 from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
+    EightBitActivation,
     Int8Weights,
     Pixels,
     QuantConv1d,
@@ -85,6 +88,15 @@ WEIGHTS: list[Callable[[bool], nn.Module]] = [
 ]
 
 
+ACTIVATIONS: list[Callable[[], nn.Module]] = [
+    BinaryActivation,
+    lambda: TernaryActivation(0.5, 1.5),
+    lambda: EightBitActivation(1 / 16),
+    lambda: nn.Sequential(nn.ReLU(), EightBitActivation(1 / 64, 0)),
+    lambda: nn.Sequential(nn.ReLU6(), EightBitActivation(6 / 255, 0)),
+]
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[nn.Module, Shape]:
     """Convolution, pool and norm in either order, activation; then the same again and a dense layer."""
@@ -104,7 +116,7 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, Shape]:
         pool = draw(st.sampled_from([None, nn.MaxPool2d(2, 1), nn.AvgPool2d(2, 1), nn.MaxPool2d(2, 1, 1)]))
         norm = [nn.BatchNorm2d(outputs)]
         middle = norm if pool is None else draw(st.sampled_from([[pool, *norm], [*norm, pool]]))
-        layers += [*middle, draw(st.sampled_from([BinaryActivation(), TernaryActivation(0.5, 1.5)]))]
+        layers += [*middle, draw(st.sampled_from(ACTIVATIONS))()]
         channels = outputs
     layers.append(nn.Flatten())
     width_of_dense = nn.Sequential(*layers).eval()(torch.zeros(1, *shape)).shape[1]
@@ -172,6 +184,46 @@ def test_concatenation() -> None:
     graph = assert_same_meaning(settle(Joins(), (2, 5, 4)), (2, 5, 4))
     joins = [graph.tensors[node.output] for node in graph.nodes if isinstance(node, Concat)]
     assert [(tensor.kind, tensor.shape[0]) for tensor in joins] == [("int32", 36), ("ternary", 69), ("uint8", 138)]
+
+
+class Stream(nn.Module):
+    """Residual blocks on an 8-bit stream, as in Bi-Real Net, then half its size and twice its channels."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.stem, self.norm = QuantConv2d(3, 33, 3, ternary(), padding=1), nn.BatchNorm2d(33)
+        self.activation, self.eight_bits = activation, EightBitActivation(1 / 16)
+        self.conv1, self.norm1 = QuantConv2d(33, 33, 3, BinaryWeights(), padding=1), nn.BatchNorm2d(33)
+        self.conv2, self.norm2 = QuantConv2d(33, 33, 3, ternary(), padding=1), nn.BatchNorm2d(33)
+        self.pool, self.wider, self.norm3 = nn.AvgPool2d(2), QuantConv2d(33, 64, 1, ternary()), nn.BatchNorm2d(64)
+        self.average, self.dense = nn.AdaptiveAvgPool2d(1), QuantLinear(64, 4, ternary())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.eight_bits(self.norm(self.stem(x)))
+        x = self.eight_bits(x + self.eight_bits(self.norm1(self.conv1(self.activation(x)))))
+        x = self.eight_bits(x + self.eight_bits(self.norm2(self.conv2(self.activation(x)))))
+        x = self.eight_bits(self.norm3(self.wider(self.eight_bits(self.pool(x)))))
+        return self.dense(torch.flatten(self.eight_bits(self.average(x)), 1))
+
+
+@pytest.mark.parametrize("activation", [BinaryActivation(), TernaryActivation(0.5, 1.5), nn.Identity()], ids=repr)
+def test_eight_bit_streams(activation: nn.Module) -> None:
+    graph = assert_same_meaning(settle(Stream(activation), (3, 6, 6)), (3, 6, 6))
+    kinds = Counter(type(node).__name__ for node in graph.nodes)
+    assert kinds["Threshold"] == (0 if isinstance(activation, nn.Identity) else 2)
+    assert kinds - Counter(Threshold=2) == {"Conv": 5, "Rescale": 8, "Add": 2, "SumPool": 2, "Scores": 1}
+    fused = Counter(type(step.node).__name__ for step in fuse(graph) if isinstance(step.output_stage, Rescale))
+    assert fused == {"Conv": 4, "Add": 2}
+
+
+def test_a_maximum_is_taken_of_codes() -> None:
+    network = nn.Sequential(
+        QuantConv2d(1, 8, 3, ternary()), nn.MaxPool2d(2), nn.BatchNorm2d(8), nn.ReLU(), EightBitActivation(1 / 64, 0),
+        nn.Flatten(), QuantLinear(8 * 9, 2, ternary()),
+    )  # fmt: skip
+    graph = assert_same_meaning(settle(network, (1, 8, 8)), (1, 8, 8))
+    (pool,) = [node for node in graph.nodes if isinstance(node, MaxPool)]
+    assert (graph.tensors[pool.input].kind, graph.tensors[pool.output].kind) == ("uint8", "uint8")
 
 
 def test_depthwise_and_grouped() -> None:
@@ -314,11 +366,36 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "a flattening layer": (nn.Sequential(nn.Flatten(2), dense()), "layer 0: only flattening"),
     "no activation": (
         nn.Sequential(nn.Flatten(), dense(), dense()),
-        "layer 2 reads real values: put BinaryActivation or TernaryActivation before it",
+        "layer 2 reads real values: put BinaryActivation, TernaryActivation or EightBitActivation before it",
     ),
     "an activation at the end": (
         nn.Sequential(nn.Flatten(), dense(), BinaryActivation()),
         "the network ends in an activation",
+    ),
+    "codes of bits": (
+        nn.Sequential(nn.Flatten(), dense(), BinaryActivation(), EightBitActivation(), dense()),
+        "layer 3: its input is binary already",
+    ),
+    "a ReLU before signed codes": (
+        nn.Sequential(nn.Flatten(), dense(), nn.ReLU(), EightBitActivation(), dense()),
+        "layer 3: its codes reach beyond the clipping before it; a ReLU needs zero_point=0",
+    ),
+    "a clip below the last code": (
+        nn.Sequential(nn.Flatten(), dense(), nn.ReLU6(), EightBitActivation(1 / 16, 0), dense()),
+        "layer 3: its codes reach beyond the clipping",
+    ),
+    "a ReLU before bits": (
+        nn.Sequential(nn.Flatten(), dense(), nn.ReLU(), BinaryActivation(), dense()),
+        "layer 3: its threshold lies outside the clipping",
+    ),
+    "streams of two scales": (
+        Calls(
+            lambda m, x: m.a(m.b(x)) + m.c(m.b(x)),
+            a=EightBitActivation(1 / 16),
+            b=QuantConv2d(1, 2, 1, ternary()),
+            c=EightBitActivation(1 / 32),
+        ),
+        "adds values of different scales",
     ),
     "a clipped end": (nn.Sequential(nn.Flatten(), dense(), nn.Hardtanh()), "the network ends in an activation"),
     "a norm of clipped values": (
@@ -331,7 +408,7 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     ),
     "a threshold outside the clip": (
         nn.Sequential(nn.Flatten(), dense(), nn.Hardtanh(-0.1, 0.1), TernaryActivation(0.5, 1.0), dense()),
-        "layer 3: its threshold lies outside the Hardtanh",
+        "layer 3: its threshold lies outside the clipping",
     ),
     "two activations": (
         nn.Sequential(nn.Flatten(), dense(), BinaryActivation(), BinaryActivation()),

@@ -133,6 +133,7 @@ def test_a_forged_file_is_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) 
                     "TernaryConv",
                     "Int8Conv",
                     "Threshold",
+                    "Rescale",
                     "MaxPool",
                     "Add",
                     "Concat",

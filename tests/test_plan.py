@@ -12,7 +12,7 @@ from tests_support import builder, random_graph
 
 from trit.export.fuse import fuse
 from trit.export.graph import Graph, GraphError, WeightKind
-from trit.export.operators import Conv, Scores, Threshold
+from trit.export.operators import Add, Conv, Scores
 from trit.export.plan import HEADER_WORDS, KINDS, OPERATORS, STEP_WORDS, TENSOR_WORDS, seal, to_plan
 from trit.runtime import Session, TritError
 
@@ -49,7 +49,7 @@ def test_constants_are_those_of_the_c_header() -> None:
         places = [text.index(f'"{name}"') for name in names]
         assert places == sorted(places)
     session = Session(to_plan(random_graph(2)))
-    assert {step.operator.removesuffix("+Threshold") for step in session.steps} <= set(OPERATORS)
+    assert {operator for step in session.steps for operator in step.operator.split("+")} <= set(OPERATORS)
 
 
 def test_every_bit_of_a_plan_is_guarded() -> None:
@@ -125,10 +125,10 @@ def test_lifetimes_are_checked() -> None:
 
 
 def test_only_add_writes_in_place_and_only_exactly() -> None:
-    """Add may lie over accumulators that it reads: nothing else may, and not a word further on."""
-    plan = words(to_plan(_residual(), 1))
+    """Add may lie over a summand of its kind: nothing else may, and not a word further on."""
+    plan = words(to_plan(_stream(), 1))
     steps = Session(plan.tobytes()).steps
-    add = next(step for step in steps if step.operator == "Add")
+    add = next(step for step in steps if step.operator == "Add+Rescale")
     offset = int(plan[10]) // 4 + TENSOR_WORDS * np.arange(1, len(steps)) + 6
     assert plan[offset[add.index]] == plan[offset[add.index - 1]]
     plan[7] = 2 * int(plan[7])  # room enough in the arena
@@ -185,10 +185,11 @@ def test_what_cannot_be_written() -> None:
 def test_fusion() -> None:
     graph = _residual()
     steps = fuse(graph)
-    fused = [step for step in steps if step.threshold]
-    assert fused and all(step.output == step.threshold.output for step in fused if step.threshold)
-    # The residual convolution's accumulators go to Add: they stay.
-    assert any(isinstance(step.node, Threshold) for step in steps)
+    fused = [step for step in steps if step.output_stage]
+    assert fused and all(step.output == step.output_stage.output for step in fused if step.output_stage)
+    # The residual convolution's accumulators go to Add, which takes the Threshold behind it along.
+    assert [step.output_stage is not None for step in steps] == [True, False, True, False, False]
+    assert isinstance(steps[2].node, Add)
     assert isinstance(steps[-1].node, Scores)
     outputs = {step.output for step in steps} | {step.node.output for step in fused}
     assert outputs == {node.output for node in graph.nodes}
@@ -231,6 +232,20 @@ def _one_conv(kind: WeightKind, channels: int) -> Graph:
 def _string_words(channels: int) -> int:
     """Words of a string of weights: a tap of bits, all four taps of uint8 of one channel."""
     return -(-channels // 32)
+
+
+def _stream() -> Graph:
+    build = builder(np.random.default_rng(0), (1, 4, 4))
+    build.conv(33, "ternary")
+    stream = build.rescale()
+    build.threshold("binary")
+    build.conv(33, "binary")
+    build.rescale()
+    build.add(stream)
+    build.rescale()
+    build.dense(2, "binary")
+    build.scores()
+    return build.graph()
 
 
 def _residual() -> Graph:

@@ -118,7 +118,7 @@ def test_impossible_rates_are_refused(rates: dict[str, float]) -> None:
 
 
 def test_the_same_seed_draws_the_same_errors(chip: Rram) -> None:
-    graph = random_graph(4, SYNAPSES)
+    graph = dense_graph(100, 40)
     images = random_input(graph, 4, np.random.default_rng(4))
     first, again, other = (run_rram_with_errors(graph, images, chip, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)

@@ -94,6 +94,25 @@ def test_concat_at_word_boundaries(kind: str, channels: int) -> None:
         assert_same_bits(graph, random_input(graph, 2, rng))
 
 
+@pytest.mark.parametrize("channels", [*WORD_BOUNDARIES, 96])
+@pytest.mark.parametrize("zero_point", [0, 128, 255])
+def test_rescaling_at_its_limits(channels: int, zero_point: int) -> None:
+    """Behind a convolution, by itself on accumulators and on codes, and behind a sum: factors of every size."""
+    rng = np.random.default_rng(channels)
+    build = builder(rng, (2, 4, 5), 128)
+    build.conv(channels, "ternary")
+    stream = build.rescale(zero_point, ends=0.3)
+    build.conv(channels, "binary", (1, 1), padding=(0, 0, 0, 0))
+    build.sum_pool((2, 2), (1, 1), 1)
+    build.max_pool((2, 2), (1, 1))
+    build.rescale(zero_point, ends=0.3)
+    build.add(stream)
+    build.rescale(255 - zero_point, ends=0.3)
+    build.rescale(zero_point, ends=0.3)
+    graph = score(build)
+    assert_same_bits(graph, random_input(graph, 3, rng))
+
+
 @pytest.mark.parametrize("activation", ["binary", "ternary"])
 @pytest.mark.parametrize("weights", ["binary", "ternary", "int8"])
 def test_long_strings(activation: str, weights: str) -> None:

@@ -10,7 +10,18 @@ import numpy as np
 
 from trit.export.check import accumulator_ranges, validate
 from trit.export.graph import Graph, Kind, Node, Shape, Tensor, WeightKind
-from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Scores, SumPool, Threshold, window_shape
+from trit.export.operators import (
+    SUM_ZERO_POINT,
+    Add,
+    Concat,
+    Conv,
+    MaxPool,
+    Rescale,
+    Scores,
+    SumPool,
+    Threshold,
+    window_shape,
+)
 
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
 WEIGHT_KINDS: tuple[WeightKind, ...] = ("binary", "ternary", "int8")
@@ -71,6 +82,26 @@ class Builder:
         node = Threshold(name, self.last.name, output, lo, (lo + gap).astype(np.int32), negative)
         return self._append(node, kind, self.last.shape)
 
+    def rescale(self, zero_point: int = 128, ends: float = 0.1) -> Tensor:
+        """Slopes of both signs, with which a channel takes from a tenth of the codes to ten times their range.
+
+        A fraction `ends` of the channels has factors at the ends of what they may be.
+        """
+        name, output = self._names("rescale")
+        low, high = accumulator_ranges(self.graph())[self.last.name]
+        channels = self.last.shape[0]
+        slope = 256 / (high - low + 1) * 10 ** self.rng.uniform(-1, 1, channels)
+        shift = np.clip(30 - np.ceil(np.log2(slope)) - self.rng.integers(0, 20, channels), 0, 53).astype(np.int64)
+        multiplier = np.rint(slope * 2.0**shift).astype(np.int64) * self.rng.choice([-1, 1], channels, p=[0.4, 0.6])
+        offset = (zero_point << shift) - multiplier * ((low + high) // 2) + (1 << shift) // 2
+        at_end = self.rng.random(channels) < ends
+        multiplier[at_end] = self.rng.choice([1 - 2**31, -1, 0, 1, 2**31 - 1], at_end.sum())
+        offset[at_end] = self.rng.choice([1 - 2**62, -1, 0, 1 << 21, 2**62 - 1], at_end.sum())
+        shift[at_end] = self.rng.choice([0, 1, 22, 31, 32, 33, 61, 62], at_end.sum())
+        factors = multiplier.astype(np.int32), offset, shift.astype(np.uint8)
+        node = Rescale(name, self.last.name, output, *factors, zero_point)
+        return self._append(node, "uint8", self.last.shape, zero_point)
+
     def max_pool(self, kernel: tuple[int, int] = (2, 2), stride: tuple[int, int] = (2, 2), pad: int = 0) -> Tensor:
         name, output = self._names("maxpool")
         flags = None if self.rng.random() < 0.3 else self.rng.random(self.last.shape[0]) < 0.4
@@ -127,7 +158,7 @@ def random_graph(seed: int, weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS, c
     build = builder(rng, (channels or drawn, *size), int(rng.choice([0, 73, 128, 255])))
     build.weight_kinds = weight_kinds
     build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
-    build.threshold(_activation_kind(rng))
+    _random_activation(build)
     for _ in range(int(rng.integers(1, 4))):
         _random_block(build)
     build.dense(int(rng.choice([1, 7, 10, 33])), _weight_kind(build))
@@ -173,7 +204,7 @@ def random_input(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarr
 
 def _random_block(build: Builder) -> None:
     rng = build.rng
-    match rng.choice(["conv", "depthwise", "residual", "concat", "pool", "sum", "grouped"]):
+    match rng.choice(["conv", "depthwise", "residual", "stream", "concat", "pool", "sum", "grouped"]):
         case "conv":
             _random_conv(build)
         case "depthwise":
@@ -187,6 +218,8 @@ def _random_block(build: Builder) -> None:
             shortcut = build.last
             build.conv(shortcut.shape[0], _weight_kind(build))
             build.add(shortcut)
+        case "stream":
+            _random_stream(build)
         case "concat":
             _random_concat(build)
         case "pool":
@@ -197,8 +230,31 @@ def _random_block(build: Builder) -> None:
             if rng.random() < 0.4:
                 build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
             build.sum_pool(*_random_window(build))
-    if build.last.kind in ("int32", "uint8"):
-        build.threshold(_activation_kind(rng))
+    _random_activation(build)
+
+
+def _random_activation(build: Builder) -> None:
+    """Bits or codes of what is no activation yet; sums of bits are left as they are now and then."""
+    rng = build.rng
+    if build.last.kind == "int32" or (build.last.kind == "uint8" and rng.random() < 0.7):
+        if rng.random() < 0.4:
+            build.rescale(int(rng.choice([0, 3, 128, 255])))
+        else:
+            build.threshold(_activation_kind(rng))
+
+
+def _random_stream(build: Builder) -> None:
+    """Residual blocks on an 8-bit stream: bits of it through a convolution, rescaled and added to it."""
+    rng = build.rng
+    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+    stream = build.rescale()
+    for _ in range(2):
+        if rng.random() < 0.7:
+            build.threshold(_activation_kind(rng))
+        build.conv(stream.shape[0], _weight_kind(build))
+        build.rescale(int(rng.choice([0, 128])))
+        build.add(stream)
+        stream = build.rescale()
 
 
 def _random_conv(build: Builder) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from trit.train.quantizers import (
     BinaryActivation,
     BinaryWeights,
+    EightBitActivation,
     Int8Weights,
     TernaryActivation,
     TernaryMeanWeights,
@@ -25,6 +26,7 @@ from trit.train.quantizers import (
 __all__ = [
     "BinaryActivation",
     "BinaryWeights",
+    "EightBitActivation",
     "Int8Weights",
     "Pixels",
     "QuantConv1d",

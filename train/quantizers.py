@@ -54,6 +54,20 @@ class _ClippedTernary(Function):
         return torch.ops.aten.hardtanh_backward(gradient, x, -ctx.window, ctx.window), None, None
 
 
+class _ClippedEightBit(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float, low: int, high: int) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.range = scale * low, scale * high
+        wide = x.float() if x.element_size() < 4 else x  # bfloat16 holds every code, but not the halves between them
+        return (wide / scale).add_(0.5).floor_().clamp_(low, high).mul_(scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.range), None, None, None
+
+
 class _StraightThrough(Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, quantized: Tensor) -> Tensor:
@@ -91,6 +105,29 @@ class TernaryActivation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"threshold={self.threshold}, window={self.window}"
+
+
+class EightBitActivation(nn.Module):
+    """Forward: scale·(clamp(⌊x/scale + 1/2⌋ + z, 0, 255) - z), z the zero point. Pseudo-gradient: 1 inside, else 0.
+
+    z = 128 suits signed values, as of a residual stream; z = 0 is a ReLU as well. Inside is -z·scale < x <
+    (255 - z)·scale (Jacob et al., "Quantization and Training of Neural Networks for Integer-Arithmetic-Only Inference",
+    CVPR 2018).
+    """
+
+    def __init__(self, scale: float = 1 / 16, zero_point: int = 128) -> None:
+        super().__init__()
+        if not 0 <= zero_point <= 255 or not 0 < scale < float("inf"):
+            raise ValueError(
+                f"EightBitActivation: zero point {zero_point} is not in 0..255 or scale {scale} is not positive"
+            )
+        self.scale, self.zero_point = float(scale), int(zero_point)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _ClippedEightBit.apply(x, self.scale, -self.zero_point, 255 - self.zero_point)  # type: ignore[no-any-return, no-untyped-call]
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}, zero_point={self.zero_point}"
 
 
 class WeightQuantizer(nn.Module):

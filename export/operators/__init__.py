@@ -6,6 +6,7 @@ from trit.export.operators.add import Add
 from trit.export.operators.concat import Concat
 from trit.export.operators.conv import Conv
 from trit.export.operators.max_pool import MaxPool
+from trit.export.operators.rescale import Rescale
 from trit.export.operators.scores import Scores
 from trit.export.operators.sum_pool import SUM_ZERO_POINT, SumPool
 from trit.export.operators.threshold import Threshold
@@ -18,6 +19,8 @@ __all__ = [
     "Concat",
     "Conv",
     "MaxPool",
+    "OutputStage",
+    "Rescale",
     "Scores",
     "SumPool",
     "Threshold",
@@ -32,4 +35,8 @@ OPERATORS: tuple[type[Node], ...] = (
     Add,
     Scores,
     Concat,
+    Rescale,
 )  # as C numbers them, from 1
+
+# What turns accumulators into activations: Conv and Add can apply it to what they store. Monotone in each channel.
+OutputStage = Threshold | Rescale

@@ -40,6 +40,11 @@ class Threshold(Node):
 
     onnx_functions: ClassVar = {"Threshold": _BODY}
 
+    @property
+    def falls(self) -> BoolArray:
+        """(C,): does the output fall where the input rises?"""
+        return self.negative
+
     def check(self, *inputs: Tensor) -> Output:
         (source,) = inputs
         channels = source.shape[0]

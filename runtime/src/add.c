@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Add: the sum of two tensors' values, in int32. The output may lie where an int32 input lies. */
-#include "values.h"
+/* Add: the sum of two tensors' values, in int32. The output may lie where an input of
+ * its kind lies, but for bits. */
+#include "output.h"
 
 trit_status trit_add_check(const trit_call *c) {
     if (c->in->kind == TRIT_KIND_FLOAT32 || c->other->kind == TRIT_KIND_FLOAT32) return TRIT_BAD_STEP;
-    if (c->out->kind != TRIT_KIND_INT32) return TRIT_BAD_STEP;
     if (!trit_same_shape(c->in, c->out) || !trit_same_shape(c->other, c->out)) return TRIT_BAD_SHAPE;
-    return trit_check_bound(c, (uint64_t)c->in->bound + c->other->bound);
+    return trit_check_output(c, (uint64_t)c->in->bound + c->other->bound);
 }
 
 void trit_add_run(const trit_call *c) {
@@ -17,7 +17,7 @@ void trit_add_run(const trit_call *c) {
             uint32_t count = trit_load(c->in, c->x, pixel, word, a);
             trit_load(c->other, c->y, pixel, word, b);
             for (i = 0; i < count; i++) a[i] += b[i];
-            trit_store(c->out, c->z, pixel, word, a);
+            trit_conv_store(c, pixel, word, a);
         }
     }
 }

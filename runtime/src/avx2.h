@@ -38,15 +38,12 @@ AVX2_INLINE uint32_t avx2_greater(const int32_t *a, const int32_t *b) {
     return bits;
 }
 
-/* trit_conv_store with whole words compared eight channels at a time. */
-AVX2_INLINE void avx2_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+/* trit_store_thresholded for a whole word, eight channels at a time. */
+AVX2_INLINE void avx2_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
+                                        const int32_t acc[TRIT_WORD_BITS]) {
     const trit_tensor *t = c->out;
     uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind), below, inside, flip, *at;
     const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
-    if (!trit_is_bits(t->kind) || trit_channels_in_word(t->channels, word) < TRIT_WORD_BITS) {
-        trit_conv_store(c, pixel, word, acc);
-        return;
-    }
     flip = ((const uint32_t *)lo)[planes * t->channels + word];
     at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
     lo += word * TRIT_WORD_BITS;
@@ -58,6 +55,44 @@ AVX2_INLINE void avx2_conv_store(const trit_call *c, uint32_t pixel, uint32_t wo
     inside = avx2_greater(lo + t->channels, acc) & ~below; /* lo <= acc < hi */
     at[0] = ~inside;
     at[words] = (below ^ flip) & ~inside;
+}
+
+/* Four 32-bit values in 64-bit lanes. */
+AVX2_INLINE __m256i avx2_load_wide(const int32_t *at) {
+    return _mm256_cvtepi32_epi64(_mm_loadu_si128((const __m128i *)at));
+}
+
+/* trit_store_rescaled for a whole word, four channels at a time. */
+AVX2_INLINE void avx2_store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word,
+                                     const int32_t acc[TRIT_WORD_BITS]) {
+    const __m256i zero = _mm256_setzero_si256(), most = _mm256_set1_epi64x(255);
+    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 0, 0, 0);
+    trit_rescaling r = trit_rescaling_of(c, word * TRIT_WORD_BITS);
+    uint8_t *at = (uint8_t *)c->z + (size_t)pixel * c->out->channels + word * TRIT_WORD_BITS;
+    uint32_t i;
+    for (i = 0; i < TRIT_WORD_BITS; i += 4) {
+        __m256i product = _mm256_mul_epi32(avx2_load_wide(acc + i), avx2_load_wide(r.multiplier + i));
+        __m256i sum = _mm256_add_epi64(product, avx2_load(r.offset + 2 * i)), code;
+        int32_t shifts, codes;
+        __builtin_memcpy(&shifts, r.shift + i, sizeof shifts);
+        sum = _mm256_andnot_si256(_mm256_cmpgt_epi64(zero, sum), sum);
+        code = _mm256_srlv_epi64(sum, _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(shifts)));
+        code = _mm256_blendv_epi8(code, most, _mm256_cmpgt_epi64(code, most));
+        code = _mm256_permutevar8x32_epi32(code, even);
+        codes = _mm_cvtsi128_si32(_mm_shuffle_epi8(_mm256_castsi256_si128(code), _mm_set1_epi32(0x0c080400)));
+        __builtin_memcpy(at + i, &codes, sizeof codes);
+    }
+}
+
+/* trit_conv_store. */
+AVX2_INLINE void avx2_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+    int is_whole = trit_channels_in_word(c->out->channels, word) == TRIT_WORD_BITS;
+    if (is_whole && trit_is_bits(c->out->kind))
+        avx2_store_thresholded(c, pixel, word, acc);
+    else if (is_whole && c->out->kind == TRIT_KIND_UINT8)
+        avx2_store_rescaled(c, pixel, word, acc);
+    else
+        trit_conv_store(c, pixel, word, acc);
 }
 
 #endif

@@ -46,19 +46,12 @@ AVX512_INLINE uint32_t avx512_greater(const int32_t *a, const __m512i b[AVX512_B
     return low | (uint32_t)_mm512_cmpgt_epi32_mask(avx512_load(a + AVX512_LANES), b[1]) << AVX512_LANES;
 }
 
-/* trit_conv_store for accumulators in registers; whole words of bits need no memory in between. */
-AVX512_INLINE void avx512_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
-                                     const __m512i acc[AVX512_BLOCKS]) {
+/* trit_store_thresholded for a whole word. */
+AVX512_INLINE void avx512_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
+                                            const __m512i acc[AVX512_BLOCKS]) {
     const trit_tensor *t = c->out;
     uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind), below, inside, flip, *at;
     const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
-    if (!trit_is_bits(t->kind) || trit_channels_in_word(t->channels, word) < TRIT_WORD_BITS) {
-        int32_t values[TRIT_WORD_BITS];
-        _mm512_storeu_si512(values, acc[0]);
-        _mm512_storeu_si512(values + AVX512_LANES, acc[1]);
-        trit_conv_store(c, pixel, word, values);
-        return;
-    }
     flip = ((const uint32_t *)lo)[planes * t->channels + word];
     at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
     lo += word * TRIT_WORD_BITS;
@@ -70,6 +63,45 @@ AVX512_INLINE void avx512_conv_store(const trit_call *c, uint32_t pixel, uint32_
     inside = avx512_greater(lo + t->channels, acc) & ~below; /* lo <= acc < hi */
     at[0] = ~inside;
     at[words] = (below ^ flip) & ~inside;
+}
+
+/* Codes of eight accumulators, channels i ... of those that r begins with. */
+AVX512_INLINE __m128i avx512_rescale(trit_rescaling r, uint32_t i, __m256i acc) {
+    __m512i multiplier = _mm512_cvtepi32_epi64(_mm256_loadu_si256((const __m256i *)(r.multiplier + i)));
+    __m512i product = _mm512_mul_epi32(_mm512_cvtepi32_epi64(acc), multiplier);
+    __m512i sum = _mm512_add_epi64(product, avx512_load(r.offset + 2 * i));
+    __m512i shift = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(r.shift + i)));
+    return _mm512_cvtusepi64_epi8(_mm512_srlv_epi64(_mm512_max_epi64(sum, _mm512_setzero_si512()), shift));
+}
+
+/* trit_store_rescaled for a whole word. */
+AVX512_INLINE void avx512_store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word,
+                                         const __m512i acc[AVX512_BLOCKS]) {
+    trit_rescaling r = trit_rescaling_of(c, word * TRIT_WORD_BITS);
+    uint8_t *at = (uint8_t *)c->z + (size_t)pixel * c->out->channels + word * TRIT_WORD_BITS;
+    uint32_t block;
+    for (block = 0; block < AVX512_BLOCKS; block++) {
+        uint32_t i = block * AVX512_LANES;
+        __m128i low = avx512_rescale(r, i, _mm512_castsi512_si256(acc[block]));
+        __m128i high = avx512_rescale(r, i + 8, _mm512_extracti64x4_epi64(acc[block], 1));
+        _mm_storeu_si128((__m128i *)(at + i), _mm_unpacklo_epi64(low, high));
+    }
+}
+
+/* trit_conv_store for accumulators in registers; whole words of bits or codes need no memory in between. */
+AVX512_INLINE void avx512_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
+                                     const __m512i acc[AVX512_BLOCKS]) {
+    int is_whole = trit_channels_in_word(c->out->channels, word) == TRIT_WORD_BITS;
+    if (is_whole && trit_is_bits(c->out->kind)) {
+        avx512_store_thresholded(c, pixel, word, acc);
+    } else if (is_whole && c->out->kind == TRIT_KIND_UINT8) {
+        avx512_store_rescaled(c, pixel, word, acc);
+    } else {
+        int32_t values[TRIT_WORD_BITS];
+        _mm512_storeu_si512(values, acc[0]);
+        _mm512_storeu_si512(values + AVX512_LANES, acc[1]);
+        trit_conv_store(c, pixel, word, values);
+    }
 }
 
 #endif

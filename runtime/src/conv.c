@@ -11,13 +11,11 @@ static int has_power_of_two_lanes(uint32_t lanes) {
 static trit_status check_attributes(const trit_call *c) {
     const trit_step *s = c->step;
     if (c->in->kind != TRIT_KIND_UINT8 && !trit_is_bits(c->in->kind)) return TRIT_BAD_STEP;
-    if (c->out->kind != TRIT_KIND_INT32 && !trit_is_bits(c->out->kind)) return TRIT_BAD_STEP;
     if (!trit_is_bits(s->weight_kind) && s->weight_kind != TRIT_KIND_INT8) return TRIT_BAD_STEP;
     if (!has_power_of_two_lanes(s->lanes)) return TRIT_BAD_STEP;
     if (s->groups == 0 || c->in->channels % s->groups != 0 || c->out->channels % s->groups != 0) return TRIT_BAD_STEP;
     if (s->groups > 1 && s->lanes != 1) return TRIT_BAD_STEP;
     if ((s->counts != 0) != (s->weight_kind == TRIT_KIND_TERNARY && !trit_conv_is_depthwise(c))) return TRIT_BAD_STEP;
-    if ((s->parameters != 0) != trit_is_bits(c->out->kind)) return TRIT_BAD_STEP;
     return trit_window_fits(c) ? TRIT_OK : TRIT_BAD_SHAPE;
 }
 
@@ -82,16 +80,12 @@ static trit_status check_weights(const trit_call *c) {
 }
 
 trit_status trit_conv_check(const trit_call *c) {
-    uint64_t bound;
     trit_status status = check_attributes(c);
+    uint64_t bound = trit_conv_fan_in(c);
     if (status != TRIT_OK) return status;
-    bound = trit_conv_fan_in(c);
     if (bound > INT32_MAX) return TRIT_OVERFLOW;
-    bound *= (uint64_t)c->in->bound * (c->step->weight_kind == TRIT_KIND_INT8 ? INT8_MAX : 1);
-    if (bound > INT32_MAX) return TRIT_OVERFLOW;
-    status = trit_check_bound(c, c->out->kind == TRIT_KIND_INT32 ? bound : 1);
-    if (status == TRIT_OK) status = check_weights(c);
-    return status == TRIT_OK && c->step->parameters ? trit_check_thresholds(c) : status;
+    status = trit_check_output(c, bound * c->in->bound * (c->step->weight_kind == TRIT_KIND_INT8 ? INT8_MAX : 1));
+    return status == TRIT_OK ? check_weights(c) : status;
 }
 
 void trit_conv_run(const trit_call *c) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the convolution kernels share: the layouts of weights, the walk over windows, the output stage.
+/* What the convolution kernels share: the layouts of weights and the walk over windows.
  *
  * A kernel computes the accumulators of one output pixel for the up to 32 channels of one output word, and hands
- * them to trit_conv_store, which writes int32 or compares with thresholds and writes bits.
+ * them to the output stage, trit_conv_store.
  */
 #ifndef TRIT_CONV_H
 #define TRIT_CONV_H
 
-#include "values.h"
+#include "output.h"
 
 /* One channel in, one channel out, in order: weights are packed along channels, as activations are. */
 static inline int trit_conv_is_depthwise(const trit_call *c) {
@@ -59,13 +59,6 @@ static inline const uint32_t *trit_conv_row(const trit_call *c, uint32_t channel
     return (const uint32_t *)trit_at(c, c->step->weights) + row * (channel / lanes * lanes) + channel % lanes;
 }
 
-static inline uint64_t trit_threshold_bytes(const trit_tensor *t) {
-    return ((uint64_t)trit_planes(t->kind) * t->channels + trit_words(t->channels)) * 4;
-}
-
-/* Thresholds of tensor `out` at `offset`: in the file, ordered, without stray bits. */
-trit_status trit_check_thresholds(const trit_call *c);
-
 /* Taps first ... end - 1 of a window along one axis lie inside; `start` is where tap 0 lies. */
 typedef struct trit_span {
     int32_t start;
@@ -104,14 +97,6 @@ static inline size_t trit_tap_pixel(const trit_call *c, trit_span rows, trit_spa
     uint32_t y = (uint32_t)rows.start + ky * c->step->dilation[0];
     uint32_t x = (uint32_t)columns.start + kx * c->step->dilation[1];
     return (size_t)y * c->in->width + x;
-}
-
-static inline void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
-                                   const int32_t acc[TRIT_WORD_BITS]) {
-    if (c->out->kind == TRIT_KIND_INT32)
-        trit_store(c->out, c->z, pixel, word, acc);
-    else
-        trit_store_thresholded(c->out, c->z, pixel, word, (const int32_t *)trit_at(c, c->step->parameters), acc);
 }
 
 #endif

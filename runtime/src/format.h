@@ -38,7 +38,8 @@ typedef enum trit_kind {
     X(SUM_POOL, sum_pool, "SumPool")         \
     X(ADD, add, "Add")                       \
     X(SCORES, scores, "Scores")              \
-    X(CONCAT, concat, "Concat")
+    X(CONCAT, concat, "Concat")              \
+    X(RESCALE, rescale, "Rescale")
 
 typedef enum trit_operator {
 #define X(name, function, text) TRIT_OP_##name,
@@ -72,7 +73,7 @@ typedef struct trit_step {
     uint32_t groups, lanes, weight_kind; /* binary, ternary or int8 */
     uint32_t weights;    /* Conv */
     uint32_t counts;     /* Conv with ternary weights: nonzero weights of each output channel */
-    uint32_t parameters; /* thresholds (Conv, Threshold), minimum flags (MaxPool), scale and bias (Scores) */
+    uint32_t parameters; /* of the output stage (output.h), minimum flags (MaxPool), scale and bias (Scores) */
     uint32_t reserved;   /* 0 */
 } trit_step;
 

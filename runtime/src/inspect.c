@@ -29,8 +29,17 @@ static void copy_shape(const trit_tensor *t, uint32_t shape[3]) {
     shape[2] = t->width;
 }
 
-static uint64_t threshold_bytes(const trit_call *c) {
-    return trit_is_bits(c->out->kind) ? trit_threshold_bytes(c->out) : 0;
+static const char *fused_text(const trit_call *c) {
+    int can_fuse = c->step->op == TRIT_OP_CONV || c->step->op == TRIT_OP_ADD;
+    if (!can_fuse || c->step->parameters == 0) return "";
+    return operator_text(c->out->kind == TRIT_KIND_UINT8 ? TRIT_OP_RESCALE : TRIT_OP_THRESHOLD);
+}
+
+static uint64_t parameter_bytes(const trit_call *c) {
+    if (c->step->parameters == 0) return 0;
+    if (c->step->op == TRIT_OP_MAX_POOL) return (uint64_t)trit_words(c->out->channels) * 4;
+    if (c->step->op == TRIT_OP_SCORES) return (uint64_t)c->out->channels * 8;
+    return trit_output_stage_bytes(c->out);
 }
 
 /* Step `step` writes tensor step + 1. */
@@ -55,8 +64,9 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     copy_shape(c.out, info->output_shape);
     info->kernel[0] = c.step->kernel[0];
     info->kernel[1] = c.step->kernel[1];
-    info->fused_threshold = 0;
-    info->macs = info->parameter_bytes = 0;
+    info->fused_operator = fused_text(&c);
+    info->macs = 0;
+    info->parameter_bytes = parameter_bytes(&c);
     info->output_bytes = trit_tensor_bytes(c.out);
     info->output_offset = c.out->offset;
     info->last_reader = last_reader(plan, step);
@@ -64,16 +74,9 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->lanes = c.step->lanes;
     if (c.step->op == TRIT_OP_CONV) {
         info->weight_kind = kind_text(c.step->weight_kind);
-        info->fused_threshold = c.step->parameters != 0;
         info->macs = (uint64_t)c.out->height * c.out->width * c.out->channels * trit_conv_fan_in(&c);
-        info->parameter_bytes = trit_conv_weight_bytes(&c) + threshold_bytes(&c);
+        info->parameter_bytes += trit_conv_weight_bytes(&c);
         if (c.step->counts) info->parameter_bytes += (uint64_t)c.out->channels * 4;
-    } else if (c.step->op == TRIT_OP_THRESHOLD) {
-        info->parameter_bytes = threshold_bytes(&c);
-    } else if (c.step->op == TRIT_OP_MAX_POOL && c.step->parameters) {
-        info->parameter_bytes = (uint64_t)trit_words(c.out->channels) * 4;
-    } else if (c.step->op == TRIT_OP_SCORES) {
-        info->parameter_bytes = (uint64_t)c.out->channels * 8;
     }
     return TRIT_OK;
 }

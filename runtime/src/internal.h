@@ -63,6 +63,12 @@ int trit_same_shape(const trit_tensor *a, const trit_tensor *b);
 /* Are `values` values' bits at `words` free of stray bits behind the last? */
 int trit_padding_is_zero(const uint32_t *words, uint32_t values);
 
+/* Largest magnitude of a uint8 tensor's values. */
+static inline uint32_t trit_code_bound(const trit_tensor *t) {
+    uint32_t above = 255 - t->zero_point;
+    return t->zero_point > above ? t->zero_point : above;
+}
+
 trit_status trit_check_bound(const trit_call *c, uint64_t bound);
 
 #endif

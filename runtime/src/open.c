@@ -89,9 +89,7 @@ static trit_status check_tensor(const trit_plan *plan, uint32_t index) {
 }
 
 static trit_status check_input(const trit_tensor *t) {
-    uint32_t above = 255 - t->zero_point;
-    if (t->kind != TRIT_KIND_UINT8) return TRIT_BAD_TENSOR;
-    return t->bound == (t->zero_point > above ? t->zero_point : above) ? TRIT_OK : TRIT_BAD_TENSOR;
+    return t->kind == TRIT_KIND_UINT8 && t->bound == trit_code_bound(t) ? TRIT_OK : TRIT_BAD_TENSOR;
 }
 
 static int reads_two(const trit_step *s) {
@@ -114,7 +112,8 @@ static int unused_are_zero(const trit_step *s) {
     if (s->reserved != 0 || (!windowed && geometry != 0)) return 0;
     if (s->op == TRIT_OP_CONV) return 1;
     if (s->groups | s->lanes | s->weight_kind | s->weights | s->counts) return 0;
-    return s->parameters == 0 || s->op == TRIT_OP_THRESHOLD || s->op == TRIT_OP_MAX_POOL || s->op == TRIT_OP_SCORES;
+    if (s->op == TRIT_OP_INTERLEAVE || s->op == TRIT_OP_SUM_POOL || s->op == TRIT_OP_CONCAT) return s->parameters == 0;
+    return 1;
 }
 
 static trit_status check_step(const trit_plan *plan, uint32_t index) {
@@ -140,7 +139,8 @@ static int overlap(const trit_tensor *a, const trit_tensor *b) {
 /* Add reads every value before it writes the sum at the same place. */
 static int adds_in_place(const trit_plan *plan, uint32_t t, uint32_t step) {
     const trit_tensor *in = trit_tensors(plan) + t, *out = trit_tensors(plan) + step + 1;
-    return trit_steps(plan)[step].op == TRIT_OP_ADD && in->kind == TRIT_KIND_INT32 && in->offset == out->offset;
+    int is_same = in->offset == out->offset && in->kind == out->kind;
+    return trit_steps(plan)[step].op == TRIT_OP_ADD && is_same && !trit_is_bits(in->kind);
 }
 
 /* Tensor t is there from step t - 1, which writes it, to the end of step `reader`: does a step between write over it? */

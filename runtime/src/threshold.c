@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threshold: d * ([value >= hi] - [value < lo]) per channel, d = -1 where `negative`; binary where lo = hi. */
-#include "conv.h"
+#include "output.h"
 
 trit_status trit_check_thresholds(const trit_call *c) {
     const trit_tensor *t = c->out;
@@ -15,22 +15,18 @@ trit_status trit_check_thresholds(const trit_call *c) {
 }
 
 trit_status trit_threshold_check(const trit_call *c) {
-    trit_status status;
     if (c->in->kind != TRIT_KIND_INT32 && c->in->kind != TRIT_KIND_UINT8) return TRIT_BAD_STEP;
     if (!trit_is_bits(c->out->kind)) return TRIT_BAD_STEP;
-    if (!trit_same_shape(c->in, c->out)) return TRIT_BAD_SHAPE;
-    status = trit_check_bound(c, 1);
-    return status == TRIT_OK ? trit_check_thresholds(c) : status;
+    return trit_same_shape(c->in, c->out) ? trit_check_output(c, c->in->bound) : TRIT_BAD_SHAPE;
 }
 
 void trit_threshold_run(const trit_call *c) {
-    const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
     uint32_t pixels = c->in->height * c->in->width, words = trit_words(c->in->channels), pixel, word;
     int32_t values[TRIT_WORD_BITS];
     for (pixel = 0; pixel < pixels; pixel++) {
         for (word = 0; word < words; word++) {
             trit_load(c->in, c->x, pixel, word, values);
-            trit_store_thresholded(c->out, c->z, pixel, word, lo, values);
+            trit_store_thresholded(c, pixel, word, values);
         }
     }
 }

@@ -41,22 +41,4 @@ static inline void trit_store(const trit_tensor *t, void *data, uint32_t pixel, 
     }
 }
 
-/* Thresholds lie as lo[C], hi[C] (ternary only), then the words of `negative`. */
-static inline void trit_store_thresholded(const trit_tensor *t, void *data, uint32_t pixel, uint32_t word,
-                                          const int32_t *lo, const int32_t acc[TRIT_WORD_BITS]) {
-    uint32_t count = trit_channels_in_word(t->channels, word), words = trit_words(t->channels), i;
-    uint32_t planes = trit_planes(t->kind), below = 0, above = 0;
-    uint32_t flip = ((const uint32_t *)lo)[planes * t->channels + word];
-    uint32_t *at = (uint32_t *)data + (size_t)pixel * planes * words + word;
-    lo += word * TRIT_WORD_BITS;
-    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
-    if (planes == 1) {
-        at[0] = below ^ flip;
-        return;
-    }
-    for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= lo[t->channels + i]) << i;
-    at[0] = below | above;
-    at[words] = (below ^ flip) & (below | above);
-}
-
 #endif

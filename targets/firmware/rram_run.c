@@ -32,7 +32,8 @@ typedef struct {
     window window;
     int groups, rows, tile_count; /* rows: K of the weight matrix */
     tile *tiles;
-    int32_t *parameters; /* per channel: lo, hi, negative | minimum | scale bits, bias bits */
+    int32_t *parameters; /* per channel: lo, hi, negative | multiplier, offset's low and high word, shift |
+                            minimum | scale bits, bias bits */
 } node;
 
 static void fail(const char *format, ...) {
@@ -108,6 +109,7 @@ static void read_node(FILE *file, tensor *tensors, int polarity, node *n) {
         }
     }
     if (!strcmp(n->operator, "threshold")) parameters = 3;
+    if (!strcmp(n->operator, "rescale")) parameters = 4;
     if (!strcmp(n->operator, "maxpool")) parameters = 1;
     if (!strcmp(n->operator, "scores")) parameters = 2;
     n->parameters = allocate((size_t)(n->output->channels * parameters), sizeof(int32_t));
@@ -187,6 +189,13 @@ static int32_t threshold(int32_t acc, const int32_t *parameters) {
     return parameters[2] ? -level : level;
 }
 
+static int32_t rescale(int32_t value, const int32_t *parameters, int zero_point) {
+    int64_t offset = (int64_t)((uint64_t)(uint32_t)parameters[2] << 32 | (uint32_t)parameters[1]);
+    int64_t sum = (int64_t)value * parameters[0] + offset;
+    int64_t code = sum < 0 ? 0 : sum >> parameters[3];
+    return (int32_t)(code > 255 ? 255 : code) - zero_point;
+}
+
 static int32_t score(int32_t acc, const int32_t *parameters) {
     float scale, bias;
     int32_t bits;
@@ -215,6 +224,7 @@ static void run_node(const node *n) {
     for (size_t i = 0; i < size; i++) {
         int32_t value = n->input->values[i], *to = &n->output->values[i];
         if (!strcmp(n->operator, "threshold")) *to = threshold(value, n->parameters + 3 * (i / area));
+        else if (!strcmp(n->operator, "rescale")) *to = rescale(value, n->parameters + 4 * (i / area), n->output->zero_point);
         else if (!strcmp(n->operator, "scores")) *to = score(value, n->parameters + 2 * (i / area));
         else if (!strcmp(n->operator, "add")) *to = value + n->other->values[i];
         else fail("network.txt: unknown operator %s", n->operator);

@@ -17,7 +17,7 @@ IMAGES = 3
 
 
 def every_kind() -> Graph:
-    """Ternary weights, residual, depthwise, pools of bits with minimum flags and of accumulators."""
+    """Ternary weights, residual, depthwise, pools of bits with minimum flags and of accumulators, rescaling."""
     build = _start((3, 5, 6), 128)
     build.conv(33, "ternary", (3, 2), padding=(1, 1, 2, 0), stride=(1, 2))
     shortcut = build.threshold("ternary")
@@ -27,7 +27,10 @@ def every_kind() -> Graph:
     build.max_pool((2, 2), (2, 1), pad=1)
     build.conv(8, "ternary", (1, 2), padding=(0, 0, 0, 0), dilation=(1, 2))
     build.max_pool((2, 2), (1, 1), pad=1)
-    build.sum_pool((2, 2), (2, 2))
+    build.sum_pool((2, 2), (1, 1))
+    build.rescale()
+    build.conv(34, "ternary", (1, 1), padding=(0, 0, 0, 0))
+    build.rescale(0)
     return _finish(build, 4, "ternary")
 
 
@@ -47,6 +50,7 @@ def bits_only() -> Graph:
     build.threshold("ternary")
     build.max_pool((2, 1), (1, 1))
     build.sum_pool((2, 3), (2, 3))
+    build.threshold("ternary")
     build.conv(10, "ternary", (1, 1), padding=(0, 0, 0, 0))
     build.threshold("binary")
     return _finish(build, 3, "binary")

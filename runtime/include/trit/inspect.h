@@ -15,9 +15,9 @@ typedef struct trit_step_info {
     const char *input_kind, *output_kind, *weight_kind; /* weight_kind is "" without weights */
     uint32_t input_shape[3], output_shape[3];           /* channels, height, width */
     uint32_t kernel[2];                                 /* height, width; 0 without a window */
-    uint32_t fused_threshold;                           /* 1 where a Conv takes its Threshold along */
+    const char *fused_operator; /* Threshold or Rescale where a Conv or Add takes it along, else "" */
     uint64_t macs;                                      /* multiply-accumulates, padding included */
-    uint64_t parameter_bytes;                           /* weights and thresholds in the file */
+    uint64_t parameter_bytes;                           /* weights and other parameters in the file */
     uint64_t output_bytes;                              /* in the arena; of the last step in the caller's memory */
     uint32_t output_offset;                             /* in the arena */
     uint32_t last_reader;                               /* last step that reads the output; this one where none does */

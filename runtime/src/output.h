@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The output stage: what turns int32 results into activations before they are stored.
+ *
+ * Conv and Add store int32 as it is where the step has no parameters. Where it has, bits are compared with thresholds
+ * and uint8 is rescaled, as Threshold and Rescale do by themselves.
+ */
+#ifndef TRIT_OUTPUT_H
+#define TRIT_OUTPUT_H
+
+#include "values.h"
+
+static inline uint64_t trit_threshold_bytes(const trit_tensor *t) {
+    return ((uint64_t)trit_planes(t->kind) * t->channels + trit_words(t->channels)) * 4;
+}
+
+static inline uint64_t trit_rescaling_bytes(const trit_tensor *t) {
+    return ((uint64_t)t->channels * 13 + 3) / 4 * 4;
+}
+
+/* Bytes of the parameters that give tensor t. */
+static inline uint64_t trit_output_stage_bytes(const trit_tensor *t) {
+    return t->kind == TRIT_KIND_UINT8 ? trit_rescaling_bytes(t) : trit_threshold_bytes(t);
+}
+
+/* The step's parameters as thresholds or rescaling of its output: in the file, in range, without stray bits. */
+trit_status trit_check_thresholds(const trit_call *c);
+trit_status trit_check_rescaling(const trit_call *c);
+
+/* The output of a step whose results are no larger than `bound`: its kind, bound and parameters. */
+trit_status trit_check_output(const trit_call *c, uint64_t bound);
+
+/* Thresholds lie as lo[C], hi[C] (ternary only), then the words of `negative`. */
+static inline void trit_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
+                                          const int32_t acc[TRIT_WORD_BITS]) {
+    const trit_tensor *t = c->out;
+    const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
+    uint32_t count = trit_channels_in_word(t->channels, word), words = trit_words(t->channels), i;
+    uint32_t planes = trit_planes(t->kind), below = 0, above = 0;
+    uint32_t flip = ((const uint32_t *)lo)[planes * t->channels + word];
+    uint32_t *at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
+    lo += word * TRIT_WORD_BITS;
+    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
+    if (planes == 1) {
+        at[0] = below ^ flip;
+        return;
+    }
+    for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= lo[t->channels + i]) << i;
+    at[0] = below | above;
+    at[words] = (below ^ flip) & (below | above);
+}
+
+/* Rescaling lies as multiplier[C], offset[C] in 64 bits, low word first, and shift[C], a byte each. */
+typedef struct trit_rescaling {
+    const int32_t *multiplier;
+    const uint32_t *offset; /* two words a channel */
+    const uint8_t *shift;
+} trit_rescaling;
+
+static inline trit_rescaling trit_rescaling_of(const trit_call *c, uint32_t channel) {
+    const uint32_t *parameters = (const uint32_t *)trit_at(c, c->step->parameters), channels = c->out->channels;
+    trit_rescaling r;
+    r.multiplier = (const int32_t *)parameters + channel;
+    r.offset = parameters + channels + 2 * channel;
+    r.shift = (const uint8_t *)(parameters + 3 * channels) + channel;
+    return r;
+}
+
+static inline int64_t trit_rescaling_offset(trit_rescaling r, uint32_t i) {
+    return (int64_t)((uint64_t)r.offset[2 * i + 1] << 32 | r.offset[2 * i]);
+}
+
+static inline void trit_store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word,
+                                       const int32_t acc[TRIT_WORD_BITS]) {
+    uint32_t channels = c->out->channels, count = trit_channels_in_word(channels, word), i;
+    uint8_t *at = (uint8_t *)c->z + (size_t)pixel * channels + word * TRIT_WORD_BITS;
+    trit_rescaling r = trit_rescaling_of(c, word * TRIT_WORD_BITS);
+    for (i = 0; i < count; i++) {
+        int64_t sum = (int64_t)acc[i] * r.multiplier[i] + trit_rescaling_offset(r, i);
+        uint64_t code = sum < 0 ? 0 : (uint64_t)sum >> r.shift[i];
+        at[i] = code > 255 ? 255 : (uint8_t)code;
+    }
+}
+
+static inline void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
+                                   const int32_t acc[TRIT_WORD_BITS]) {
+    if (c->out->kind == TRIT_KIND_INT32)
+        trit_store(c->out, c->z, pixel, word, acc);
+    else if (c->out->kind == TRIT_KIND_UINT8)
+        trit_store_rescaled(c, pixel, word, acc);
+    else
+        trit_store_thresholded(c, pixel, word, acc);
+}
+
+#endif
