@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
@@ -11,6 +13,7 @@ from trit.train.quantizers import (
     WEIGHT_QUANTIZERS,
     BinaryActivation,
     BinaryWeights,
+    EightBitActivation,
     Int8Weights,
     TernaryActivation,
     TernaryMeanWeights,
@@ -56,6 +59,27 @@ def test_ternary_activation(dtype: torch.dtype, threshold: float, window: float)
 def test_a_threshold_outside_the_window_is_refused(threshold: float, window: float) -> None:
     with pytest.raises(ValueError, match=f"threshold {threshold}"):
         TernaryActivation(threshold, window)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("zero_point", [0, 128, 255])
+@pytest.mark.parametrize("scale", [1 / 64, 0.25])
+def test_eight_bit_activation(dtype: torch.dtype, zero_point: int, scale: float) -> None:
+    """Every code, ties between two codes, and values beyond both ends; scales are powers of two, so all is exact."""
+    codes = torch.arange(-600, 601) / 2  # in bfloat16 not every tie is a value of its own
+    x = torch.cat([POINTS, codes * scale, 1000 * POINTS]).to(dtype)
+    y, gradient = gradient_of(EightBitActivation(scale, zero_point), x)
+    low, high = -zero_point, 255 - zero_point
+    assert y.dtype == dtype
+    assert y.tolist() == [scale * min(max(math.floor(v / scale + 0.5), low), high) for v in x.tolist()]
+    inside = [float(scale * low < v < scale * high) for v in x.tolist()]
+    assert gradient.tolist() == pytest.approx(inside, rel=0.01)  # in bfloat16 the factors are rounded
+
+
+@pytest.mark.parametrize(("scale", "zero_point"), [(0.0, 0), (-1.0, 128), (float("inf"), 0), (0.5, -1), (0.5, 256)])
+def test_an_impossible_scale_or_zero_point_is_refused(scale: float, zero_point: int) -> None:
+    with pytest.raises(ValueError, match=f"zero point {zero_point} .* scale {scale}"):
+        EightBitActivation(scale, zero_point)
 
 
 @pytest.mark.parametrize("kind", sorted(WEIGHT_QUANTIZERS))

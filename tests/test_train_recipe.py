@@ -15,9 +15,11 @@ from trit.runtime.errors import TritError
 from trit.train.recipe import available, parse_recipe, read_recipe
 
 SHIPPED = [
+    "cifar10-binary-resnet",
     "cifar10-ternary-vgg",
     "digits-ternary-mlp",
     "fashion-binary-cnn",
+    "fashion-ternary-8bit-cnn",
     "fashion-ternary-cnn",
     "mnist-binary-mlp",
     "speech-ternary-dscnn",
@@ -88,6 +90,24 @@ def test_the_vgg_has_the_published_shape(width: int) -> None:
     assert network.dense2.weight.shape == (10, 512)
 
 
+def test_the_residual_network_has_a_shortcut_around_every_convolution() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    from trit.export.lower import lower
+    from trit.export.operators import Add, Conv, Rescale, Threshold
+    from trit.train.networks import build
+
+    recipe = read_recipe("cifar10-binary-resnet", ["network.stages=[[8, 2], [16, 1]]"])
+    graph = lower(build(recipe).eval(), recipe.input_shape)
+    convolutions = [node.weights.shape for node in graph.nodes if isinstance(node, Conv)]
+    blocks = [(8, 8, 3, 3), (8, 8, 3, 3), (16, 8, 1, 1), (16, 16, 3, 3)]
+    assert convolutions == [(8, 3, 3, 3), *blocks, (10, 16, 1, 1)]
+    sums = [node for node in graph.nodes if isinstance(node, Add)]
+    assert len(sums) == 3 == sum(isinstance(node, Threshold) for node in graph.nodes)
+    for node in sums:
+        assert [graph.tensors[name].kind for name in node.inputs] == ["uint8", "uint8"]
+        assert [type(reader) for reader in graph.readers(node.output)] == [Rescale]
+
+
 @pytest.mark.parametrize("card", networks(), ids=lambda card: card["name"])
 def test_the_zoos_networks_were_made_by_the_shipped_recipes(card: dict[str, object]) -> None:
     name = str(card["name"])
@@ -105,7 +125,7 @@ def test_the_zoos_networks_were_made_by_the_shipped_recipes(card: dict[str, obje
         ("training.epochs=many", "training.epochs: Input should be a valid integer.*not 'many'"),
         ("quantization.weights=quaternary", "quantization.weights: .*'binary', 'ternary'.*not 'quaternary'"),
         ("data=imagenet", "data: .*'digits'.*'cifar10'.*not 'imagenet'"),
-        ("network.kind=rnn", "network: .*'mlp', 'cnn', 'vgg'"),
+        ("network.kind=rnn", "network: .*'mlp', 'cnn', 'vgg', 'ds-cnn', 'residual'"),
         ("network.width=3", "network.width: unknown key"),
         ("network.hidden=[]", "network.hidden: "),
         ("network.hidden=[0]", "network.hidden.0: Input should be greater than 0"),

@@ -45,6 +45,40 @@ def test_it_learns_and_says_how_well(trained: TrainResult) -> None:
     assert trained.seconds == history[-1]["seconds"] > 0
 
 
+RESIDUAL = """
+data = "digits"
+[quantization]
+weights = "{weights}"
+activations = "{activations}"
+activation_scale = 0.0625
+[network]
+kind = "residual"
+stages = [[16, 1], [32, 1]]
+[training]
+epochs = 2
+batch = 50
+learning_rate = 0.01
+"""
+
+
+@pytest.mark.parametrize(("weights", "activations"), [("binary", "binary"), ("ternary-mean", "8-bit")])
+def test_a_residual_network_learns_and_exports(weights: str, activations: str, tmp_path: Path) -> None:
+    from trit.export.lower import lower
+    from trit.export.plan import to_plan
+    from trit.runtime import Session
+    from trit.train.data import load_test
+
+    (tmp_path / "mine.toml").write_text(RESIDUAL.format(weights=weights, activations=activations))
+    result = train(str(tmp_path / "mine.toml"), out=tmp_path)
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"] and result.accuracy > 0.6
+    network, recipe = checkpoint.load_model(result.model)
+    images, _ = load_test("digits")
+    classes = evaluate(network, torch.from_numpy(images)).argmax(1).numpy()
+    scores = Session(to_plan(lower(network, recipe.input_shape))).run(images)
+    assert (scores.argmax(1).ravel() == classes).mean() > 0.99
+
+
 def test_the_saved_network_has_the_accuracy_that_was_said(trained: TrainResult) -> None:
     from trit.train.data import load_test
 

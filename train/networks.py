@@ -6,11 +6,18 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from trit.train.layers import Pixels, QuantConv2d, QuantLinear
-from trit.train.quantizers import WEIGHT_QUANTIZERS, BinaryActivation, Int8Weights, TernaryActivation, WeightQuantizer
-from trit.train.recipe import Cnn, DsCnn, Mlp, Quantization, Recipe, Vgg
+from trit.train.quantizers import (
+    WEIGHT_QUANTIZERS,
+    BinaryActivation,
+    EightBitActivation,
+    Int8Weights,
+    TernaryActivation,
+    WeightQuantizer,
+)
+from trit.train.recipe import Cnn, DsCnn, Mlp, Quantization, Recipe, Residual, Vgg
 
 
 def build(recipe: Recipe) -> nn.Sequential:
@@ -26,6 +33,8 @@ def build(recipe: Recipe) -> nn.Sequential:
             layers += _convolutional(recipe, [[f, f], [2 * f, 2 * f], [4 * f, 4 * f]], [512])
         case DsCnn(width=width, blocks=blocks):
             layers += _separable(recipe, width, blocks)
+        case Residual(stages=stages):
+            layers += _residual(recipe, stages)
     _exempt(layers, recipe.quantization)
     return nn.Sequential(_named(layers))
 
@@ -37,6 +46,21 @@ def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:
         quantized[0].weight_quantizer = Int8Weights()
     if quantization.last == "int8":
         quantized[-1].weight_quantizer = Int8Weights()
+
+
+class ResidualBlock(nn.Module):
+    """y = Q(x + Q(norm(conv(act(x))))) on an 8-bit stream x with quantizer Q: one convolution a shortcut."""
+
+    def __init__(self, channels: int, quantization: Quantization) -> None:
+        super().__init__()
+        self.act = _activation(quantization)
+        self.conv = QuantConv2d(channels, channels, 3, _quantizer(quantization), padding=1)
+        self.norm = nn.BatchNorm2d(channels)
+        self.branch, self.stream = _stream(quantization), _stream(quantization)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.stream(x + self.branch(self.norm(self.conv(self.act(x)))))
+        return y
 
 
 def _named(layers: list[nn.Module]) -> OrderedDict[str, nn.Module]:
@@ -61,6 +85,8 @@ _NAMES: dict[type, str] = {
     nn.BatchNorm2d: "norm",
     BinaryActivation: "act",
     TernaryActivation: "act",
+    EightBitActivation: "act",
+    ResidualBlock: "block",
 }
 
 
@@ -88,7 +114,24 @@ def _separable(recipe: Recipe, width: int, blocks: int) -> list[nn.Module]:
     for block in range(blocks):
         layers += convolution(width, 3, padding=1, groups=width, stride=2 if block == 1 else 1)
         layers += convolution(width, 1)
-    return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dense(width, [], recipe)]
+    # A sum of bits has 8 bits, a sum of 8-bit values more.
+    rescaled = [_activation(recipe.quantization)] if recipe.quantization.activations == "8-bit" else []
+    return [*layers, nn.AdaptiveAvgPool2d(1), *rescaled, nn.Flatten(), *_dense(width, [], recipe)]
+
+
+def _residual(recipe: Recipe, stages: list[tuple[int, int]]) -> list[nn.Module]:
+    quantization, channels = recipe.quantization, recipe.input_shape[0]
+    layers: list[nn.Module] = []
+    for index, (outputs, blocks) in enumerate(stages):
+        if index == 0:
+            layers.append(QuantConv2d(channels, outputs, 3, _quantizer(quantization), padding=1))
+        else:
+            layers += [nn.MaxPool2d(2), QuantConv2d(channels, outputs, 1, _quantizer(quantization))]
+        layers += [nn.BatchNorm2d(outputs), _stream(quantization)]
+        layers += [ResidualBlock(outputs, quantization) for _ in range(blocks)]
+        channels = outputs
+    layers += [nn.AdaptiveAvgPool2d(1), _stream(quantization), nn.Flatten()]
+    return [*layers, *_dense(channels, [], recipe)]
 
 
 def _dense(inputs: int, hidden: list[int], recipe: Recipe) -> list[nn.Module]:
@@ -108,6 +151,15 @@ def _quantizer(quantization: Quantization) -> WeightQuantizer:
 
 
 def _activation(quantization: Quantization) -> nn.Module:
-    if quantization.activations == "binary":
-        return BinaryActivation()
-    return TernaryActivation(quantization.threshold, quantization.window)
+    match quantization.activations:
+        case "binary":
+            return BinaryActivation()
+        case "ternary":
+            return TernaryActivation(quantization.threshold, quantization.window)
+        case "8-bit":
+            return EightBitActivation(quantization.activation_scale, 0)  # a ReLU as well
+
+
+def _stream(quantization: Quantization) -> nn.Module:
+    """Signed 8-bit values of one scale, so that they can be added."""
+    return EightBitActivation(quantization.activation_scale, 128)

@@ -16,6 +16,7 @@ from trit.train.data import LABELS
 from trit.train.speech import BANDS, FRAMES
 
 DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10", "speech"]
+Positive = Annotated[int, Field(gt=0)]
 
 
 class Quantization(Table):
@@ -24,25 +25,26 @@ class Quantization(Table):
     weights: Literal["binary", "ternary", "ternary-mean"]
     first: Literal["int8"] | None = None  # weights of the first layer, where they are others
     last: Literal["int8"] | None = None  # weights of the last layer
-    activations: Literal["binary", "ternary"]
+    activations: Literal["binary", "ternary", "8-bit"]
     scaled: bool = False  # weights times the mean |w| of their output channel
     threshold: float = Field(0.5, gt=0)  # of ternary activations
     window: float = Field(1.5, gt=0)  # of ternary activations: the pseudo-gradient passes within ±window
+    activation_scale: float = Field(1 / 32, gt=0)  # of 8-bit activations and residual streams: a code's value
 
 
 class Mlp(Table):
     """Dense layers with batch norm: input → hidden… → classes."""
 
     kind: Literal["mlp"]
-    hidden: list[Annotated[int, Field(gt=0)]] = Field(min_length=1)
+    hidden: list[Positive] = Field(min_length=1)
 
 
 class Cnn(Table):
     """3×3 convolutions with batch norm: a list of channels a stage, a 2×2 max pool after each, then dense layers."""
 
     kind: Literal["cnn"]
-    stages: list[Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]] = Field(min_length=1)
-    hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
+    stages: list[Annotated[list[Positive], Field(min_length=1)]] = Field(min_length=1)
+    hidden: list[Positive] = Field(default_factory=list)
 
 
 class Vgg(Table):
@@ -62,6 +64,17 @@ class DsCnn(Table):
     kind: Literal["ds-cnn"]
     width: int = Field(64, gt=0)  # channels
     blocks: int = Field(4, gt=1)
+
+
+class Residual(Table):
+    """Residual network after Bi-Real Net (Liu et al., ECCV 2018) and QuickNet (Bannink et al., MLSys 2021).
+
+    A 3×3 stem, stages of 3×3 convolutions with a shortcut around each on an 8-bit stream, a 2×2 max pool and a 1×1
+    convolution between stages, global average, one dense layer.
+    """
+
+    kind: Literal["residual"]
+    stages: list[tuple[Positive, Positive]] = Field(min_length=1)  # channels and convolutions
 
 
 class Training(Table):
@@ -88,7 +101,7 @@ class Recipe(Table):
     zero_point: int = Field(0, ge=0, le=255)  # of the pixels
     pixel_scale: float = Field(1 / 64, gt=0)
     quantization: Quantization
-    network: Annotated[Mlp | Cnn | Vgg | DsCnn, Field(discriminator="kind")]
+    network: Annotated[Mlp | Cnn | Vgg | DsCnn | Residual, Field(discriminator="kind")]
     training: Training
 
     @field_validator("words")

@@ -13,8 +13,9 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, cifar10-ternary-vgg, "
-            "speech-ternary-dscnn, or the path of a TOML file."
+            help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, "
+            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, speech-ternary-dscnn, or the path of "
+            "a TOML file."
         ),
     ],
     data: Data = None,
