@@ -111,6 +111,7 @@ class RramCost(Table):
     sense_energy: Figure  # J a synapse read
     accumulate_energy: Figure  # J a product added into a column's accumulator
     threshold_energy: Figure  # J an output compared with its thresholds and stored
+    rescale_energy: Figure  # J an output rescaled to 8 bits and stored
     program_energy: Figure  # J a device set or reset
     static_power: Figure  # W
 

@@ -5,11 +5,12 @@ For each output position of a layer, every array that holds a part of it reads i
 columns at once, all arrays at the same time:
 
     latency = positions · min(K, array rows) · read time
-    energy  = senses · (sense + accumulate) + partial sums · accumulate + outputs · threshold + static · latency
+    energy  = senses · (sense + accumulate) + partial sums · accumulate + outputs · stage + static · latency
 
 with K rows and O columns of the layer's weight matrix, senses = positions · K · O, and partial sums = positions · O ·
-(⌈K / array rows⌉ - 1) where the bands of arrays are added. Pools, additions and concatenations stand in the
-pipeline behind the arrays: no latency of their own, one `threshold` energy an output.
+(⌈K / array rows⌉ - 1) where the bands of arrays are added; the stage behind the arrays takes one `rescale` energy an
+output where it rescales, one `threshold` energy elsewhere. Pools, additions and concatenations stand in the pipeline
+behind the arrays: no latency of their own, one such energy an output.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from trit.export.fuse import Step, fuse
 from trit.export.graph import Graph
-from trit.export.operators import Conv
+from trit.export.operators import Conv, Rescale
 from trit.targets.description import Rram
 from trit.targets.rram_mapping import LayerMap, map_graph
 
@@ -50,7 +51,9 @@ def programming_energy(graph: Graph, target: Rram) -> float:
 def _cost(step: Step, layer: LayerMap | None, graph: Graph, target: Rram) -> LayerCost:
     cost = target.cost
     channels, height, width = graph.tensors[step.output].shape
-    output_energy = channels * height * width * cost.threshold_energy.value
+    rescales = isinstance(step.output_stage or step.node, Rescale)
+    stage_energy = cost.rescale_energy if rescales else cost.threshold_energy
+    output_energy = channels * height * width * stage_energy.value
     if layer is None:
         return LayerCost(step, 0.0, output_energy, 0, 0, 0.0)
     positions = height * width

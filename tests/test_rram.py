@@ -146,6 +146,30 @@ def test_costs_by_hand(chip: Rram) -> None:
     assert programming_energy(dense_graph(100, 40), chip) == pytest.approx(8000 * cost.program_energy.value)
 
 
+def test_rescaling_has_an_energy_of_its_own(chip: Rram) -> None:
+    """Behind a convolution, behind a sum, and by itself; a threshold takes less."""
+    build = builder(np.random.default_rng(0), (1, 3, 3), 0)
+    build.conv(4, "binary")
+    stream = build.rescale()
+    build.threshold("binary")
+    build.conv(4, "binary")
+    build.rescale()
+    build.add(stream)
+    build.rescale()
+    build.sum_pool((3, 3), (3, 3))
+    build.rescale()
+    build.dense(2, "binary")
+    build.scores()
+    costs = {type(c.step.node).__name__: c for c in layer_costs(build.graph(), chip)}
+    assert costs["Add"].energy == pytest.approx(36 * chip.cost.rescale_energy.value)
+    assert costs["Rescale"].energy == pytest.approx(4 * chip.cost.rescale_energy.value)
+    assert costs["Threshold"].energy == pytest.approx(36 * chip.cost.threshold_energy.value)
+    first = layer_costs(build.graph(), chip)[0]
+    per_sense = chip.cost.sense_energy.value + chip.cost.accumulate_energy.value
+    expected = first.senses * per_sense + 36 * chip.cost.rescale_energy.value
+    assert first.energy == pytest.approx(expected + chip.cost.static_power.value * first.latency)
+
+
 def test_a_convolution_senses_once_a_position(chip: Rram) -> None:
     build = builder(np.random.default_rng(0), (3, 9, 7), 0)
     build.conv(16, "binary", stride=(2, 2))
