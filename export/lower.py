@@ -3,7 +3,8 @@
 
 The network is traced with torch.fx, whole layers kept as leaves, and evaluated symbolically: each value is an
 integer tensor of the graph and, per channel, the affine function that makes the layer's real value of it
-(`exact.Channel`). Batch norm, scales and biases only change that function; an activation turns it into thresholds.
+(`exact.Channel`). Batch norm, scales and biases only change that function; an activation turns it into
+thresholds or into the factors of a rescaling.
 """
 
 from __future__ import annotations

@@ -236,7 +236,10 @@ def add(name: str, left: Value, right: Value, lowering: Lowering) -> Value:
     if left.limits or right.limits:
         raise GraphError(f"{name}: adds clipped values: put an activation behind the Hardtanh or ReLU before it")
     if scales[0] is None or scales[0] != scales[1]:
-        raise GraphError(f"{name}: adds values of different scales; add before batch norm, with weights without scale")
+        raise GraphError(
+            f"{name}: adds values of different scales: put EightBitActivations of one scale before it, "
+            "or add before batch norm, with weights without scale"
+        )
     node = Add(name, left.tensor, f"{name}.sum", right.tensor)
     return replace(left, tensor=lowering.append(node, "int32", shapes[0]))
 

@@ -75,6 +75,14 @@ def test_every_code_behind_batch_norm(a: Fraction, b: Fraction, r: Fraction, o: 
     assert codes(rescale_factors(Channel(a, b, r, o), zero_point, low, high), low, high) == expected
 
 
+@pytest.mark.parametrize("a", [Fraction(10**12), Fraction(-(10**12)), Fraction(1, 10**30), Fraction(0)])
+def test_slopes_beyond_what_a_multiplier_holds(a: Fraction) -> None:
+    """All codes in one step, or none at all."""
+    for zero_point in ZERO_POINTS:
+        expected = [clamp(floor(a * x + Fraction(1, 2)) + zero_point) for x in range(-9, 10)]
+        assert codes(rescale_factors(Channel(a), zero_point, -9, 9), -9, 9) == expected
+
+
 def test_wide_accumulators() -> None:
     """512 channels whose codes change somewhere within ±2^23: the step's two sides, in exact arithmetic."""
     rng, high = np.random.default_rng(0), 2**23

@@ -81,6 +81,7 @@ static inline void trit_store_rescaled(const trit_call *c, uint32_t pixel, uint3
     }
 }
 
+/* Of Conv and Add. */
 static inline void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
                                    const int32_t acc[TRIT_WORD_BITS]) {
     if (c->out->kind == TRIT_KIND_INT32)
