@@ -106,7 +106,7 @@ def _metadata(graph: Graph) -> dict[str, str]:
 
 
 def _check_exactness(graph: Graph) -> None:
-    """What functions compute in float32 must stay where it holds every integer; Add, Concat and Rescale use integers."""
+    """What functions compute in float32 must stay where that holds every integer; the others use integers."""
     ranges = accumulator_ranges(graph)
     for node in graph.nodes:
         low, high = ranges[node.output]

@@ -14,8 +14,8 @@ def train(
         str,
         typer.Argument(
             help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, "
-            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, speech-ternary-dscnn, or the path of "
-            "a TOML file."
+            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, speech-ternary-dscnn, or the path "
+            "of a TOML file."
         ),
     ],
     data: Data = None,

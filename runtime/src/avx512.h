@@ -49,20 +49,9 @@ AVX512_INLINE uint32_t avx512_greater(const int32_t *a, const __m512i b[AVX512_B
 /* trit_store_thresholded for a whole word. */
 AVX512_INLINE void avx512_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
                                             const __m512i acc[AVX512_BLOCKS]) {
-    const trit_tensor *t = c->out;
-    uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind), below, inside, flip, *at;
-    const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
-    flip = ((const uint32_t *)lo)[planes * t->channels + word];
-    at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
-    lo += word * TRIT_WORD_BITS;
-    below = avx512_greater(lo, acc);
-    if (planes == 1) {
-        at[0] = below ^ flip;
-        return;
-    }
-    inside = avx512_greater(lo + t->channels, acc) & ~below; /* lo <= acc < hi */
-    at[0] = ~inside;
-    at[words] = (below ^ flip) & ~inside;
+    const int32_t *lo = trit_lower_thresholds(c, word);
+    uint32_t above = c->out->kind == TRIT_KIND_TERNARY ? ~avx512_greater(lo + c->out->channels, acc) : 0;
+    trit_store_levels(c, pixel, word, avx512_greater(lo, acc), above);
 }
 
 /* Codes of eight accumulators, channels i ... of those that r begins with. */

@@ -16,7 +16,6 @@
 #include <arm_neon.h>
 
 int trit_conv_bits_neon(const trit_call *c);
-int trit_conv_bytes_neon(const trit_call *c);
 
 /* Bit i is set where a[i] > b[i], for 32 values. */
 static inline uint32_t neon_greater(const int32_t *a, const int32_t *b) {
@@ -29,26 +28,17 @@ static inline uint32_t neon_greater(const int32_t *a, const int32_t *b) {
     return greater;
 }
 
-/* trit_conv_store with whole words compared four channels at a time. */
-static inline void neon_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
-    const trit_tensor *t = c->out;
-    uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind), below, inside, flip, *at;
-    const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
-    if (!trit_is_bits(t->kind) || trit_channels_in_word(t->channels, word) < TRIT_WORD_BITS) {
+/* trit_conv_store, with whole words compared four channels at a time. */
+static inline void neon_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
+                                   const int32_t acc[TRIT_WORD_BITS]) {
+    const int32_t *lo = trit_lower_thresholds(c, word);
+    uint32_t above = 0;
+    if (!trit_is_bits(c->out->kind) || trit_channels_in_word(c->out->channels, word) < TRIT_WORD_BITS) {
         trit_conv_store(c, pixel, word, acc);
         return;
     }
-    flip = ((const uint32_t *)lo)[planes * t->channels + word];
-    at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
-    lo += word * TRIT_WORD_BITS;
-    below = neon_greater(lo, acc);
-    if (planes == 1) {
-        at[0] = below ^ flip;
-        return;
-    }
-    inside = neon_greater(lo + t->channels, acc) & ~below; /* lo <= acc < hi */
-    at[0] = ~inside;
-    at[words] = (below ^ flip) & ~inside;
+    if (c->out->kind == TRIT_KIND_TERNARY) above = ~neon_greater(lo + c->out->channels, acc);
+    trit_store_levels(c, pixel, word, neon_greater(lo, acc), above);
 }
 
 #endif

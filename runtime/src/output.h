@@ -30,23 +30,33 @@ trit_status trit_check_rescaling(const trit_call *c);
 trit_status trit_check_output(const trit_call *c, uint64_t bound);
 
 /* Thresholds lie as lo[C], hi[C] (ternary only), then the words of `negative`. */
-static inline void trit_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
-                                          const int32_t acc[TRIT_WORD_BITS]) {
+static inline const int32_t *trit_lower_thresholds(const trit_call *c, uint32_t word) {
+    return (const int32_t *)trit_at(c, c->step->parameters) + word * TRIT_WORD_BITS;
+}
+
+/* One word of levels: bit i of `below` is set where a result is below lo, of `above` where it is not below hi. */
+static inline void trit_store_levels(const trit_call *c, uint32_t pixel, uint32_t word, uint32_t below,
+                                     uint32_t above) {
     const trit_tensor *t = c->out;
-    const int32_t *lo = (const int32_t *)trit_at(c, c->step->parameters);
-    uint32_t count = trit_channels_in_word(t->channels, word), words = trit_words(t->channels), i;
-    uint32_t planes = trit_planes(t->kind), below = 0, above = 0;
-    uint32_t flip = ((const uint32_t *)lo)[planes * t->channels + word];
+    uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind);
+    uint32_t flip = ((const uint32_t *)trit_at(c, c->step->parameters))[planes * t->channels + word];
     uint32_t *at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
-    lo += word * TRIT_WORD_BITS;
-    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
     if (planes == 1) {
         at[0] = below ^ flip;
         return;
     }
-    for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= lo[t->channels + i]) << i;
     at[0] = below | above;
     at[words] = (below ^ flip) & (below | above);
+}
+
+static inline void trit_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
+                                          const int32_t acc[TRIT_WORD_BITS]) {
+    const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo + c->out->channels;
+    uint32_t count = trit_channels_in_word(c->out->channels, word), below = 0, above = 0, i;
+    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
+    if (c->out->kind == TRIT_KIND_TERNARY)
+        for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= hi[i]) << i;
+    trit_store_levels(c, pixel, word, below, above);
 }
 
 /* Rescaling lies as multiplier[C], offset[C] in 64 bits, low word first, and shift[C], a byte each. */
