@@ -63,8 +63,11 @@ class Builder:
         groups: int = 1,
     ) -> Tensor:
         name, output = self._names("conv")
-        values = {"binary": [-1, 1], "ternary": [-1, 0, 1], "int8": np.arange(-127, 128)}[weight_kind]
-        weights = self.rng.choice(values, (outputs, self.last.shape[0] // groups, *kernel)).astype(np.int8)
+        shape = (outputs, self.last.shape[0] // groups, *kernel)
+        # Sums stay below 2^24, up to which the ONNX form is exact.
+        most = min(127, (2**24 - 1) // (int(np.prod(shape[1:])) * (1 if self.last.is_bits else 255)))
+        values = {"binary": [-1, 1], "ternary": [-1, 0, 1], "int8": np.arange(-most, most + 1)}[weight_kind]
+        weights = self.rng.choice(values, shape).astype(np.int8)
         node = Conv(name, self.last.name, output, weights, weight_kind, stride, padding, dilation, groups)
         return self._append(node, "int32", (outputs, *window_shape(self.last.shape, kernel, stride, padding, dilation)))
 
