@@ -81,8 +81,9 @@ static trit_status check_weights(const trit_call *c) {
 
 trit_status trit_conv_check(const trit_call *c) {
     trit_status status = check_attributes(c);
-    uint64_t bound = trit_conv_fan_in(c);
+    uint64_t bound;
     if (status != TRIT_OK) return status;
+    bound = trit_conv_fan_in(c);
     if (bound > INT32_MAX) return TRIT_OVERFLOW;
     status = trit_check_output(c, bound * c->in->bound * (c->step->weight_kind == TRIT_KIND_INT8 ? INT8_MAX : 1));
     return status == TRIT_OK ? check_weights(c) : status;
