@@ -102,6 +102,7 @@ POOLS: dict[str, Case] = {
 OTHERS: dict[str, Case] = {
     **{f"{o} {k}": partial(beside, operator=o, kind=k) for o in ("add", "concat") for k in KINDS},
     **{f"threshold to {kind}": lambda build, kind=kind: build.threshold(kind) for kind in ("binary", "ternary")},
+    **{f"rescale to zero point {zero}": lambda build, zero=zero: build.rescale(zero) for zero in (0, 128)},
     "scores": lambda build: build.scores(),
 }
 CASES = {**CONVS, **POOLS, **OTHERS}
@@ -113,6 +114,8 @@ def refusal(kind: Kind, case: str) -> str | None:
         return "cannot convolve int32"
     if case.startswith("threshold") and kind in ("binary", "ternary"):
         return f"cannot threshold {kind}"
+    if case.startswith("rescale") and kind in ("binary", "ternary"):
+        return f"cannot rescale {kind}"
     if case == "scores" and kind != "int32":
         return f"cannot score {kind}"
     if case.startswith("concat") and case != f"concat {kind}":
