@@ -1,8 +1,9 @@
 # make demo   the main job, from training to devices, in one table
 # make test   every test
 # make lint   ruff and mypy
+# make fuzz   damaged plans against the C runtime, with clang: FUZZ_RUNS=1000000 or FUZZ_SECONDS=600
 # make amalgamation   the C library as two files, build/amalgamation/trit.h and trit.c
-# Each but the last sets up .venv first; a second time that costs nothing.
+# Each but the last two sets up .venv first; a second time that costs nothing.
 
 PYTHON ?= python3
 # Where torch comes from: cpu (the CPU build, the default), pypi (whatever PyPI has, on Linux a CUDA build of
@@ -15,7 +16,7 @@ READY := $(VENV)/ready
 FOLDERS := cli cli/commands cli/zoo train train/recipes export export/operators runtime targets targets/firmware
 C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt -o -name '*.cmake')
 
-.PHONY: setup demo test lint amalgamation clean
+.PHONY: setup demo test lint amalgamation fuzz fuzz-corpus fuzz-seeds clean
 setup: $(READY)
 
 $(BIN)/pip:
@@ -45,6 +46,33 @@ lint: $(READY)
 
 amalgamation:
 	@$(PYTHON) runtime/amalgamate.py build/amalgamation
+
+# What a run finds stays in build/fuzz/found, for the next run and for fuzz-corpus.
+FUZZ_RUNS ?= 10000000
+FUZZ_SECONDS ?= 0
+FUZZ_JOBS ?= 2
+FUZZ := build/fuzz
+CORPUS := tests/fuzz/corpus
+
+$(FUZZ)/tests/fuzz: $(READY) $(C_SOURCES) $(wildcard tests/c/* tests/fuzz/*.[ch])
+	@command -v clang >/dev/null || \
+	  { echo "make fuzz needs clang and its libFuzzer (Debian: clang libclang-rt-14-dev)" >&2; exit 2; }
+	@$(BIN)/cmake -S runtime -B $(FUZZ) -DCMAKE_C_COMPILER=clang -DCMAKE_C_FLAGS_RELEASE=-O1 \
+	  -DTRIT_SANITIZE=ON -DTRIT_FUZZ=ON >/dev/null
+	@$(BIN)/cmake --build $(FUZZ) --target fuzz
+
+fuzz: $(FUZZ)/tests/fuzz
+	@mkdir -p $(FUZZ)/found
+	ASAN_OPTIONS=quarantine_size_mb=8 $< -fork=$(FUZZ_JOBS) -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) \
+	  -max_len=4096 -timeout=10 -artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(CORPUS)
+
+# Takes over what reaches code that the corpus does not reach yet.
+fuzz-corpus: $(FUZZ)/tests/fuzz
+	@mkdir -p $(FUZZ)/found $(CORPUS)/found
+	$< -merge=1 -use_counters=0 $(CORPUS)/found $(CORPUS)/seeds $(CORPUS)/found $(FUZZ)/found
+
+fuzz-seeds: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/make_seeds.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runtime/*.so

@@ -34,6 +34,7 @@ class Builder:
 
     rng: np.random.Generator
     last: Tensor
+    outputs: tuple[int, ...] = WORD_BOUNDARIES  # channels of random convolutions
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS  # that random blocks draw from
@@ -150,17 +151,25 @@ def builder(rng: np.random.Generator, shape: Shape, zero_point: int = 0) -> Buil
     return Builder(rng, Tensor("image", "uint8", shape, zero_point))
 
 
-def random_graph(seed: int, weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS, channels: int | None = None) -> Graph:
+def random_graph(
+    seed: int,
+    weight_kinds: Sequence[WeightKind] = WEIGHT_KINDS,
+    channels: int | None = None,
+    outputs: tuple[int, ...] = WORD_BOUNDARIES,
+    sizes: tuple[int, int] = (4, 10),
+) -> Graph:
     """A valid network: uint8 input conv, a few blocks of every operator, a dense layer, scores.
 
-    Its images have `channels` channels where that is given.
+    Its images have `channels` channels where that is given, and a height and width in the range `sizes`; random
+    convolutions have one of `outputs` output channels.
     """
     rng = np.random.default_rng(seed)
-    size = (int(rng.integers(4, 10)), int(rng.integers(4, 10)))
+    size = (int(rng.integers(*sizes)), int(rng.integers(*sizes)))
     drawn = int(rng.choice([1, 2, 3, 33]))
     build = builder(rng, (channels or drawn, *size), int(rng.choice([0, 73, 128, 255])))
+    build.outputs = outputs
     build.weight_kinds = weight_kinds
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+    build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
     _random_activation(build)
     for _ in range(int(rng.integers(1, 4))):
         _random_block(build)
@@ -227,11 +236,11 @@ def _random_block(build: Builder) -> None:
             _random_concat(build)
         case "pool":
             if rng.random() < 0.4:  # over accumulators
-                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+                build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
             build.max_pool(*_random_window(build))
         case "sum":
             if rng.random() < 0.4:
-                build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+                build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
             build.sum_pool(*_random_window(build))
     _random_activation(build)
 
@@ -249,7 +258,7 @@ def _random_activation(build: Builder) -> None:
 def _random_stream(build: Builder) -> None:
     """Residual blocks on an 8-bit stream: bits of it through a convolution, rescaled and added to it."""
     rng = build.rng
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+    build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
     stream = build.rescale()
     for _ in range(2):
         if rng.random() < 0.7:
@@ -268,19 +277,19 @@ def _random_conv(build: Builder) -> None:
     dilation = (_dilation(rng, kernel[0], height), _dilation(rng, kernel[1], width))
     padding = tuple(int(p) for p in rng.integers(0, 3, 4))
     stride = tuple(int(s) for s in rng.integers(1, 3, 2))
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build), kernel, stride, padding, dilation)
+    build.conv(int(rng.choice(build.outputs)), _weight_kind(build), kernel, stride, padding, dilation)
 
 
 def _random_concat(build: Builder) -> None:
     """What the next convolution gives beside its input, as bits, or two convolutions' accumulators."""
     rng, first = build.rng, build.last
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+    build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
     if first.is_bits and rng.random() < 0.7:
         build.threshold(first.kind)
         build.concat(first)
         return
     accumulators, build.last = build.last, first
-    build.conv(int(rng.choice(WORD_BOUNDARIES)), _weight_kind(build))
+    build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
     build.concat(accumulators)
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Helpers with which the operators check their steps. */
-#include "internal.h"
+#include "conv.h"
 
 int trit_in_file(uint32_t file_size, uint32_t offset, uint64_t bytes) {
     return offset % 4 == 0 && offset >= sizeof(trit_header) && offset <= file_size && bytes <= file_size - offset;
@@ -37,4 +37,15 @@ int trit_padding_is_zero(const uint32_t *words, uint32_t values) {
 trit_status trit_check_bound(const trit_call *c, uint64_t bound) {
     if (bound > INT32_MAX) return TRIT_OVERFLOW;
     return c->out->bound == bound ? TRIT_OK : TRIT_BAD_TENSOR;
+}
+
+uint64_t trit_parameter_bytes(const trit_call *c) {
+    const trit_step *s = c->step;
+    uint64_t bytes = 0;
+    if (s->op == TRIT_OP_CONV) bytes += trit_conv_weight_bytes(c);
+    if (s->counts) bytes += (uint64_t)c->out->channels * 4;
+    if (!s->parameters) return bytes;
+    if (s->op == TRIT_OP_SCORES) return (uint64_t)c->out->channels * 8;
+    if (s->op == TRIT_OP_MAX_POOL) return (uint64_t)trit_words(c->out->channels) * 4;
+    return bytes + trit_output_stage_bytes(c->out);
 }

@@ -113,7 +113,7 @@ static inline void convolve_word(const trit_call *c, const window *at, uint32_t 
             sum = add_window(at, w, c->step->lanes, a_planes, w_planes, 0);
             if (w_planes == 2) total = counts[channel];
         }
-        acc[i] = (int32_t)total - 2 * (int32_t)sum.differ;
+        acc[i] = (int32_t)(total - 2 * sum.differ); /* 2 * differ alone may not fit int32 */
     }
 }
 

@@ -146,6 +146,7 @@ TABLES_INLINE void add_tap(int ternary, const trit_call *c, table_work *work, co
     const trit_span columns = positions_inside(block->x, block->width, kx, s->stride[1], s->padding[1], s->dilation[1],
                                          c->in->width);
     uint32_t y, x;
+    if (columns.first == columns.end) return; /* all left of the image, say: not even an address is computed */
     for (y = rows.first; y < rows.end; y++) {
         size_t row = (size_t)(rows.start + (int32_t)(y * s->stride[0])) * c->in->width;
         size_t pixel = row + (size_t)(columns.start + (int32_t)(columns.first * s->stride[1]));

@@ -35,11 +35,17 @@ static const char *fused_text(const trit_call *c) {
     return operator_text(c->out->kind == TRIT_KIND_UINT8 ? TRIT_OP_RESCALE : TRIT_OP_THRESHOLD);
 }
 
-static uint64_t parameter_bytes(const trit_call *c) {
-    if (c->step->parameters == 0) return 0;
-    if (c->step->op == TRIT_OP_MAX_POOL) return (uint64_t)trit_words(c->out->channels) * 4;
-    if (c->step->op == TRIT_OP_SCORES) return (uint64_t)c->out->channels * 8;
-    return trit_output_stage_bytes(c->out);
+static uint32_t smaller(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+/* Below 2^64: what an output value takes in lies in the input or, of a Conv, in the weights, below 2^31 bytes each. */
+static uint64_t step_work(const trit_call *c) {
+    const trit_step *s = c->step;
+    uint64_t values = (uint64_t)c->out->channels * c->out->height * c->out->width;
+    if (s->op == TRIT_OP_CONV) return values * trit_conv_fan_in(c);
+    if (s->kernel[0] == 0) return values;
+    return values * smaller(s->kernel[0], c->in->height) * smaller(s->kernel[1], c->in->width);
 }
 
 /* Step `step` writes tensor step + 1. */
@@ -66,7 +72,7 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->kernel[1] = c.step->kernel[1];
     info->fused_operator = fused_text(&c);
     info->macs = 0;
-    info->parameter_bytes = parameter_bytes(&c);
+    info->parameter_bytes = trit_parameter_bytes(&c);
     info->output_bytes = trit_tensor_bytes(c.out);
     info->output_offset = c.out->offset;
     info->last_reader = last_reader(plan, step);
@@ -74,11 +80,20 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->lanes = c.step->lanes;
     if (c.step->op == TRIT_OP_CONV) {
         info->weight_kind = kind_text(c.step->weight_kind);
-        info->macs = (uint64_t)c.out->height * c.out->width * c.out->channels * trit_conv_fan_in(&c);
-        info->parameter_bytes += trit_conv_weight_bytes(&c);
-        if (c.step->counts) info->parameter_bytes += (uint64_t)c.out->channels * 4;
+        info->macs = step_work(&c);
     }
     return TRIT_OK;
+}
+
+uint64_t trit_work(const trit_plan *plan) {
+    uint64_t total = 0;
+    uint32_t i;
+    for (i = 0; i < trit_step_count(plan); i++) {
+        trit_call call = trit_resolve(plan, i);
+        uint64_t work = step_work(&call);
+        total = work > UINT64_MAX - total ? UINT64_MAX : total + work;
+    }
+    return total;
 }
 
 void trit_input_shape(const trit_plan *plan, uint32_t shape[3]) {

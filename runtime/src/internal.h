@@ -71,4 +71,7 @@ static inline uint32_t trit_code_bound(const trit_tensor *t) {
 
 trit_status trit_check_bound(const trit_call *c, uint64_t bound);
 
+/* Bytes of the file that a checked step reads: weights, counts, parameters. */
+uint64_t trit_parameter_bytes(const trit_call *c);
+
 #endif

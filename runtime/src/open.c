@@ -65,7 +65,6 @@ static trit_status check_tables(const trit_plan *plan) {
         !trit_in_file(h->size, h->labels, (uint64_t)h->label_count * 4) ||
         !trit_in_file(h->size, h->metadata, (uint64_t)h->metadata_count * 8))
         return TRIT_BAD_TABLE;
-    if (h->metadata_count > h->size / 8) return TRIT_BAD_TABLE;
     if (h->strings_size == 0 || trit_in_plan(plan, h->strings)[h->strings_size - 1] != 0) return TRIT_BAD_TABLE;
     if (!are_strings(plan, h->labels, h->label_count) || !are_strings(plan, h->metadata, 2 * h->metadata_count))
         return TRIT_BAD_TABLE;
@@ -116,20 +115,36 @@ static int unused_are_zero(const trit_step *s) {
     return 1;
 }
 
-static trit_status check_step(const trit_plan *plan, uint32_t index) {
+/* Adds what the step takes of the file to `claimed`. */
+static trit_status check_step(const trit_plan *plan, uint32_t index, uint64_t *claimed) {
     static trit_status (*const checks[])(const trit_call *) = {
 #define X(name, function, text) trit_##function##_check,
         TRIT_OPERATORS(X)
 #undef X
     };
     const trit_step *s = trit_steps(plan) + index;
+    trit_status status;
     trit_call call;
     if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || !unused_are_zero(s)) return TRIT_BAD_STEP;
     /* Tensor i is written by step i - 1, so what a step reads must come before it. */
     if (s->input > index || s->other > (reads_two(s) ? index : 0)) return TRIT_BAD_STEP;
     if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;
     call = trit_resolve(plan, index);
-    return checks[s->op](&call);
+    status = checks[s->op](&call);
+    if (status == TRIT_OK) *claimed += trit_parameter_bytes(&call);
+    return status;
+}
+
+/* Steps that shared weights or parameters could have the same bytes checked thousands of times. */
+static trit_status check_steps(const trit_plan *plan) {
+    uint64_t claimed = 0;
+    uint32_t i;
+    for (i = 0; i < trit_head(plan)->step_count; i++) {
+        trit_status status = check_step(plan, i, &claimed);
+        if (status != TRIT_OK) return status;
+        if (claimed > trit_head(plan)->size) return TRIT_BAD_PARAMETERS;
+    }
+    return TRIT_OK;
 }
 
 static int overlap(const trit_tensor *a, const trit_tensor *b) {
@@ -146,10 +161,16 @@ static int adds_in_place(const trit_plan *plan, uint32_t t, uint32_t step) {
 /* Tensor t is there from step t - 1, which writes it, to the end of step `reader`: does a step between write over it? */
 static int is_overwritten(const trit_plan *plan, uint32_t t, uint32_t reader) {
     const trit_tensor *tensors = trit_tensors(plan);
+    const trit_step *steps = trit_steps(plan);
     uint32_t last = trit_head(plan)->step_count - 1, writer;
     if (t == 0) return 0;
-    for (writer = t; writer <= reader && writer < last; writer++) /* the last step writes to the caller's memory */
-        if (overlap(tensors + t, tensors + writer + 1) && !(writer == reader && adds_in_place(plan, t, writer))) return 1;
+    for (writer = reader; writer >= t; writer--) {
+        /* The last step writes to the caller's memory. */
+        int over = writer < last && overlap(tensors + t, tensors + writer + 1);
+        if (over && !(writer == reader && adds_in_place(plan, t, writer))) return 1;
+        /* Up to a step that reads t, too, this was found out for that step. */
+        if (writer < reader && (steps[writer].input == t || steps[writer].other == t)) return 0;
+    }
     return 0;
 }
 
@@ -166,7 +187,7 @@ static trit_status check_contents(const trit_plan *plan) {
     trit_status status = TRIT_OK;
     for (i = 0; i <= count && status == TRIT_OK; i++) status = check_tensor(plan, i);
     if (status == TRIT_OK) status = check_input(trit_tensors(plan));
-    for (i = 0; i < count && status == TRIT_OK; i++) status = check_step(plan, i);
+    if (status == TRIT_OK) status = check_steps(plan);
     if (status == TRIT_OK && labels != 0 && labels != trit_tensors(plan)[count].channels) status = TRIT_BAD_TABLE;
     return status == TRIT_OK ? check_lifetimes(plan) : status;
 }
@@ -176,10 +197,12 @@ trit_status trit_open(trit_plan *plan, const void *data, size_t size) {
     trit_status status;
     if (!plan || !data) return TRIT_NULL_POINTER;
     opened.data = data;
-    opened.variant = trit_best_variant();
+    opened.variant = TRIT_VARIANT_SCALAR; /* asking the processor takes time: only for a plan that is right */
     status = check_header(data, size);
     if (status == TRIT_OK) status = check_tables(&opened);
     if (status == TRIT_OK) status = check_contents(&opened);
-    if (status == TRIT_OK) *plan = opened;
-    return status;
+    if (status != TRIT_OK) return status;
+    opened.variant = trit_best_variant();
+    *plan = opened;
+    return TRIT_OK;
 }

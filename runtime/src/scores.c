@@ -14,11 +14,12 @@ static int is_finite(uint32_t bits) {
 }
 
 trit_status trit_scores_check(const trit_call *c) {
-    const uint32_t *values = (const uint32_t *)trit_at(c, c->step->parameters);
+    const uint32_t *values;
     uint32_t i;
     if (c->in->kind != TRIT_KIND_INT32 || c->out->kind != TRIT_KIND_FLOAT32) return TRIT_BAD_STEP;
     if (!trit_same_shape(c->in, c->out)) return TRIT_BAD_SHAPE;
     if (!trit_in_file(c->file_size, c->step->parameters, (uint64_t)c->in->channels * 8)) return TRIT_BAD_PARAMETERS;
+    values = (const uint32_t *)trit_at(c, c->step->parameters);
     for (i = 0; i < 2 * c->in->channels; i++)
         if (!is_finite(values[i])) return TRIT_BAD_PARAMETERS;
     return trit_check_bound(c, 0); /* scores have none */

@@ -2,7 +2,6 @@
 /* The library alone: right scores in every variant, misuse and damage refused. */
 #include "check.h"
 #include "plans.h"
-#include "trit/bits.h"
 #include "trit/inspect.h"
 
 typedef struct sample {
@@ -155,34 +154,6 @@ static void test_inspection(const sample *s) {
     CHECK(trit_input_size(&plan) == (size_t)shape[0] * shape[1] * shape[2]);
 }
 
-/* All pairs of 5 ternary values; values -1, 0, +1 are digits of a number in base 3. */
-static void test_bits(void) {
-    int a, b, i;
-    for (a = 0; a < 243; a++) {
-        for (b = 0; b < 243; b++) {
-            int8_t x[5], y[5];
-            uint32_t xn, xs, yn, ys;
-            int p, q, expected = 0;
-            for (i = 0, p = a, q = b; i < 5; i++, p /= 3, q /= 3) {
-                x[i] = (int8_t)(p % 3 - 1);
-                y[i] = (int8_t)(q % 3 - 1);
-                expected += x[i] * y[i];
-            }
-            trit_pack(x, 5, &xn, &xs);
-            trit_pack(y, 5, &yn, &ys);
-            CHECK((xs & ~xn) == 0 && xn < 32);
-            CHECK(trit_dot(&xn, &xs, &yn, &ys, 5) == expected);
-            for (i = 0; i < 5; i++) CHECK(trit_value(xn, xs, (uint32_t)i) == x[i]);
-        }
-    }
-    CHECK(trit_words(1) == 1 && trit_words(32) == 1 && trit_words(33) == 2);
-    CHECK(trit_word_mask(33, 0) == UINT32_MAX && trit_word_mask(33, 1) == 1 && trit_word_mask(64, 1) == UINT32_MAX);
-    for (i = 0; i < 32; i++)
-        for (a = 0; a < 32; a++)
-            CHECK(trit_popcount(UINT32_C(1) << i | UINT32_C(1) << a) == (i == a ? 1u : 2u));
-    CHECK(trit_popcount(0) == 0 && trit_popcount(UINT32_MAX) == 32);
-}
-
 static void test_status_texts(void) {
 #define X(name, text) CHECK(strcmp(trit_status_text(TRIT_##name), text) == 0);
     TRIT_STATUSES(X)
@@ -202,7 +173,6 @@ int main(void) {
         test_damage(samples + i);
         test_inspection(samples + i);
     }
-    test_bits();
     test_status_texts();
     if (failures) fprintf(stderr, "%d checks failed\n", failures);
     return failures != 0;

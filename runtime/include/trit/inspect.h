@@ -27,6 +27,10 @@ typedef struct trit_step_info {
 
 trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_info *info);
 
+/* Values that a run takes in, at most, up to a constant: output values times window, summed up over the steps. A small
+ * file can ask for years of work: whoever runs plans of strangers looks here first. UINT64_MAX where it is more. */
+uint64_t trit_work(const trit_plan *plan);
+
 void trit_input_shape(const trit_plan *plan, uint32_t shape[3]);
 void trit_output_shape(const trit_plan *plan, uint32_t shape[3]);
 

@@ -29,7 +29,7 @@ extern "C" {
     X(BAD_STEP, "a step of the plan has an operator, input or attribute that does not fit")  \
     X(BAD_SHAPE, "a step of the plan does not give the shape of its output")                 \
     X(BAD_WEIGHTS, "weights of the plan lie outside the file or have stray bits")            \
-    X(BAD_PARAMETERS, "parameters of a step lie outside the file or are out of range")       \
+    X(BAD_PARAMETERS, "a step's parameters are outside the file, shared or out of range")    \
     X(BAD_OVERLAP, "a step of the plan overwrites a tensor that is still needed")            \
     X(OVERFLOW, "accumulators of the plan can exceed 32 bits")                               \
     X(ARENA_TOO_SMALL, "the arena is smaller than trit_arena_size")                          \
