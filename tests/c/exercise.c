@@ -67,6 +67,17 @@ static float *run(const trit_plan *plan, const uint8_t *image, int fill) {
     return scores;
 }
 
+/* The processor is asked once: in a virtual machine that can take longer than running a small plan. */
+static const int *available_variants(const trit_plan *plan) {
+    static int asked, available[TRIT_VARIANT_COUNT];
+    trit_plan copy = *plan;
+    int variant;
+    for (variant = 0; !asked && variant < TRIT_VARIANT_COUNT; variant++)
+        available[variant] = trit_set_variant(&copy, (trit_variant)variant) == TRIT_OK;
+    asked = 1;
+    return available;
+}
+
 /* The same scores in every variant, whatever was in the arena before. */
 static void run_variants(trit_plan *plan) {
     uint8_t *image = (uint8_t *)take(trit_input_size(plan));
@@ -76,7 +87,8 @@ static void run_variants(trit_plan *plan) {
     for (i = 0; i < trit_input_size(plan); i++) image[i] = (uint8_t)(i * 151 % 256 ^ i >> 8);
     scores = run(plan, image, 0x55);
     for (variant = 0; variant < TRIT_VARIANT_COUNT; variant++) {
-        if (trit_set_variant(plan, (trit_variant)variant) != TRIT_OK) continue;
+        if (!available_variants(plan)[variant]) continue;
+        plan->variant = (trit_variant)variant;
         again = run(plan, image, 0xff);
         REQUIRE(memcmp(again, scores, trit_output_size(plan) * sizeof(float)) == 0);
         free(again);
