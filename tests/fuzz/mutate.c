@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "exercise.h"
-#include "format.h"
 #include "fuzz.h"
+#include "internal.h"
 
 typedef struct plan_file {
     uint32_t *words;
@@ -153,6 +153,7 @@ static uint64_t bound_of(const trit_step *s, const trit_tensor *in, const trit_t
     if (s->op == TRIT_OP_CONV && out->kind == TRIT_KIND_INT32) return area * (in->channels / (s->groups ? s->groups : 1)) * in->bound;
     if (out->kind == TRIT_KIND_BINARY || out->kind == TRIT_KIND_TERNARY) return 1;
     if (s->op == TRIT_OP_SUM_POOL) return area * in->bound;
+    if (out->kind == TRIT_KIND_UINT8 && (s->parameters || s->op == TRIT_OP_RESCALE)) return trit_code_bound(out);
     if (s->op == TRIT_OP_CONCAT) return in->bound > other->bound ? in->bound : other->bound;
     return s->op == TRIT_OP_ADD ? (uint64_t)in->bound + other->bound : in->bound;
 }
