@@ -5,63 +5,31 @@
  * popcount(m) - 2 * popcount(m & (s ^ t)). popcount(m) needs no work where one side is binary: it is the number of
  * values, of the row's nonzero weights, or of the window's nonzero activations.
  */
-#include "conv.h"
+#include "conv_bits.h"
 #include "kernels.h"
 
-/* The taps of one window that lie inside: `rows` times `taps` strings of `words` words a plane. */
 typedef struct window {
-    const uint32_t *a;
-    size_t a_row, a_tap;        /* steps, in words */
-    size_t w, w_row, w_tap;     /* first weight and steps, in words of one channel's row */
-    uint32_t rows, taps, words;
-    uint32_t nonzero;           /* activations in the window that are not 0; their number where binary */
-    int whole;                  /* no tap lies outside */
+    trit_taps at;
+    const uint32_t *a; /* activations under the first tap */
+    uint32_t nonzero;  /* of them that are not 0; their number where binary */
 } window;
 
-static inline uint32_t count_bits(const uint32_t *words, uint32_t count, uint32_t step) {
-    uint32_t i, bits = 0;
-    for (i = 0; i < count; i++) bits += trit_popcount(words[(size_t)i * step]);
-    return bits;
-}
-
-static uint32_t count_nonzero(const window *at) {
-    uint32_t row, tap, count = 0;
+static uint32_t count_nonzero(const trit_taps *at, const uint32_t *a) {
+    uint32_t row, tap, i, count = 0;
     for (row = 0; row < at->rows; row++)
         for (tap = 0; tap < at->taps; tap++)
-            count += count_bits(at->a + row * at->a_row + tap * at->a_tap, at->words, 1);
+            for (i = 0; i < at->words; i++) count += trit_popcount(a[row * at->a_row + tap * at->a_tap + i]);
     return count;
 }
 
-/* Where neither side has a second plane between its taps, those that follow one another make one long string. */
-static void join(window *at) {
-    if (at->a_tap != at->words || at->w_tap != at->words) return;
-    at->words *= at->taps;
-    at->taps = 1;
-    if (at->a_row != at->words || at->w_row != at->words) return;
-    at->words *= at->rows;
-    at->rows = 1;
-}
-
 static window make_window(const trit_call *c, trit_span rows, trit_span columns) {
-    const trit_step *s = c->step;
-    uint32_t a_planes = trit_planes(c->in->kind), w_planes = trit_planes(s->weight_kind);
-    window at;
-    at.words = trit_words(c->in->channels);
-    at.rows = rows.end - rows.first;
-    at.taps = columns.end - columns.first;
-    at.whole = at.rows == s->kernel[0] && at.taps == s->kernel[1];
-    at.nonzero = at.rows * at.taps * c->in->channels;
-    if (at.nonzero == 0) at.rows = 0;
-    at.a_tap = (size_t)s->dilation[1] * a_planes * at.words;
-    at.a_row = (size_t)s->dilation[0] * c->in->width * a_planes * at.words;
-    at.w_tap = (size_t)w_planes * at.words;
-    at.w_row = s->kernel[1] * at.w_tap;
-    at.w = rows.first * at.w_row + columns.first * at.w_tap;
-    at.a = (const uint32_t *)c->x;
-    if (at.rows) at.a += trit_tap_pixel(c, rows, columns, rows.first, columns.first) * a_planes * at.words;
-    if (a_planes == 2 && w_planes == 1) at.nonzero = count_nonzero(&at);
-    join(&at);
-    return at;
+    window w;
+    w.at = trit_taps_inside(c, rows, columns);
+    w.a = trit_first_tap(c, &w.at, rows, columns);
+    w.nonzero = w.at.values;
+    if (c->in->kind == TRIT_KIND_TERNARY && c->step->weight_kind == TRIT_KIND_BINARY)
+        w.nonzero = count_nonzero(&w.at, w.a);
+    return w;
 }
 
 typedef struct sums {
@@ -84,10 +52,11 @@ static inline sums add_string(sums sum, const uint32_t *a, const uint32_t *w, ui
     return sum;
 }
 
-static inline sums add_window(const window *at, const uint32_t *w, uint32_t lanes, uint32_t a_planes,
+static inline sums add_window(const window *from, const uint32_t *w, uint32_t lanes, uint32_t a_planes,
                               uint32_t w_planes, int count_both) {
     sums sum = {0, 0};
-    const uint32_t *a = at->a;
+    const trit_taps *at = &from->at;
+    const uint32_t *a = from->a;
     uint32_t row, tap;
     w += at->w * lanes;
     for (row = 0; row < at->rows; row++, a += at->a_row, w += at->w_row * lanes)
@@ -106,7 +75,7 @@ static inline void convolve_word(const trit_call *c, const window *at, uint32_t 
         uint32_t channel = word * TRIT_WORD_BITS + i, total = at->nonzero;
         const uint32_t *w = trit_conv_row(c, channel);
         sums sum;
-        if (w_planes == 2 && (a_planes == 2 || !at->whole)) {
+        if (w_planes == 2 && (a_planes == 2 || !at->at.whole)) {
             sum = add_window(at, w, c->step->lanes, a_planes, w_planes, 1);
             total = sum.both;
         } else {

@@ -69,4 +69,36 @@ static inline const uint32_t *trit_first_tap(const trit_call *c, const trit_taps
     return (const uint32_t *)c->x + pixel * trit_planes(c->in->kind) * trit_words(c->in->channels);
 }
 
+/* The pixels of an area, some at a time. */
+typedef struct trit_walk {
+    const trit_call *c;
+    const trit_area *area;
+    const trit_taps *at;
+    const uint32_t *a; /* activations under the first tap of the next pixel */
+    uint32_t y, x;
+} trit_walk;
+
+static inline trit_walk trit_walk_area(const trit_call *c, const trit_area *area, const trit_taps *at) {
+    trit_walk walk = {c, area, at, trit_first_tap(c, at, area->rows, area->columns), 0, 0};
+    return walk;
+}
+
+/* The next pixels, `most` of them if so many are left: their numbers and activations. The last fills up a[]. */
+static inline uint32_t trit_walk_on(trit_walk *walk, uint32_t most, uint32_t *out, const uint32_t **a) {
+    const trit_call *c = walk->c;
+    const size_t step = (size_t)c->step->stride[1] * trit_planes(c->in->kind) * trit_words(c->in->channels);
+    uint32_t count = 0, p;
+    while (count < most && walk->y < walk->area->height) {
+        out[count] = (walk->area->y + walk->y) * c->out->width + walk->area->x + walk->x;
+        a[count++] = walk->a;
+        walk->a += step;
+        if (++walk->x < walk->area->width) continue;
+        walk->x = 0;
+        if (++walk->y < walk->area->height)
+            walk->a = trit_first_tap(c, walk->at, trit_rows(c, walk->area->y + walk->y), walk->area->columns);
+    }
+    for (p = count; count > 0 && p < most; p++) a[p] = a[count - 1];
+    return count;
+}
+
 #endif

@@ -175,22 +175,12 @@ AVX512_INLINE void convolve_tile(shape s, const trit_call *c, const trit_taps *a
 /* One output word of all pixels of an area. */
 AVX512_INLINE void convolve_area(shape s, const trit_call *c, const trit_area *area, const trit_taps *at, tile *t,
                                  uint32_t word) {
-    const size_t a_step = (size_t)c->step->stride[1] * s.a_planes * trit_words(c->in->channels);
+    trit_walk walk = trit_walk_area(c, area, at);
     __m512i totals[AVX512_BLOCKS];
-    uint32_t out[MAX_PIXELS], count = 0, left = area->height * area->width, y, x, p;
+    uint32_t out[MAX_PIXELS], count;
     count_products(s, c, at, t, word, totals);
-    for (y = 0; y < area->height; y++) {
-        const uint32_t *a = trit_first_tap(c, at, trit_rows(c, area->y + y), area->columns);
-        for (x = 0; x < area->width; x++, a += a_step) {
-            out[count] = (area->y + y) * c->out->width + area->x + x;
-            t->a[count++] = a;
-            left--;
-            if (count < s.pixels && left > 0) continue;
-            for (p = count; p < s.pixels; p++) t->a[p] = a;
-            convolve_tile(s, c, at, t, word, totals, out, count);
-            count = 0;
-        }
-    }
+    while ((count = trit_walk_on(&walk, s.pixels, out, t->a)) > 0)
+        convolve_tile(s, c, at, t, word, totals, out, count);
 }
 
 /* One function for each pair of plane counts, so that each has its own registers. */

@@ -20,7 +20,6 @@
 
 typedef __attribute__((vector_size(32))) uint8_t count_bytes;
 typedef __attribute__((vector_size(32))) uint32_t count_words;
-typedef __attribute__((vector_size(32))) int32_t count_sums;
 
 /* Which loop: planes on either side, pixels and blocks of channels at a time. */
 typedef struct count_shape {
@@ -145,13 +144,13 @@ COUNT_INLINE void count_word(count_shape s, const trit_call *c, const trit_taps 
         COUNT_UNROLL for (b = 0; b < s.blocks; b++) part.w[b] = t->w[block + b];
         count_windows(s, at, &part, sums);
         COUNT_UNROLL for (p = 0; p < s.pixels; p++) {
-            int32_t nonzero = s.a_planes == 2 && s.w_planes == 1 ? (int32_t)count_nonzero(at, t->a[p], 0, 1) : 0;
+            uint32_t nonzero = s.a_planes == 2 && s.w_planes == 1 ? count_nonzero(at, t->a[p], 0, 1) : 0;
             COUNT_UNROLL for (b = 0; b < s.blocks; b++) {
-                count_sums total;
+                count_words total; /* modulo 2^32: twice the mismatches alone may not fit int32 */
                 __builtin_memcpy(&total, totals + (block + b) * COUNT_LANES, sizeof total);
-                if (s.a_planes == 2 && s.w_planes == 1) total = total - total + nonzero;
-                if (s.a_planes == 2 && s.w_planes == 2) total = (count_sums)sums[p][b].both;
-                total -= (count_sums)(sums[p][b].differ << 1);
+                if (s.a_planes == 2 && s.w_planes == 1) total = count_repeat(nonzero);
+                if (s.a_planes == 2 && s.w_planes == 2) total = sums[p][b].both;
+                total -= sums[p][b].differ << 1;
                 __builtin_memcpy(acc[p] + (block + b) * COUNT_LANES, &total, sizeof total);
             }
         }
@@ -162,22 +161,11 @@ COUNT_INLINE void count_word(count_shape s, const trit_call *c, const trit_taps 
 /* One output word of all pixels of an area. */
 COUNT_INLINE void count_area(count_shape s, const trit_call *c, const trit_area *area, const trit_taps *at, count_tile *t,
                              uint32_t word) {
-    const size_t a_step = (size_t)c->step->stride[1] * s.a_planes * trit_words(c->in->channels);
-    uint32_t out[COUNT_PIXELS], count = 0, left = area->height * area->width, y, x, p;
+    trit_walk walk = trit_walk_area(c, area, at);
+    uint32_t out[COUNT_PIXELS], count;
     int32_t totals[TRIT_WORD_BITS];
     count_products(s, c, at, word, totals);
-    for (y = 0; y < area->height; y++) {
-        const uint32_t *a = trit_first_tap(c, at, trit_rows(c, area->y + y), area->columns);
-        for (x = 0; x < area->width; x++, a += a_step) {
-            out[count] = (area->y + y) * c->out->width + area->x + x;
-            t->a[count++] = a;
-            left--;
-            if (count < s.pixels && left > 0) continue;
-            for (p = count; p < s.pixels; p++) t->a[p] = a;
-            count_word(s, c, at, t, word, totals, out, count);
-            count = 0;
-        }
-    }
+    while ((count = trit_walk_on(&walk, s.pixels, out, t->a)) > 0) count_word(s, c, at, t, word, totals, out, count);
 }
 
 /* One function for each pair of plane counts, so that each has its own registers. */
