@@ -38,7 +38,7 @@ AVX2_INLINE uint32_t avx2_greater(const int32_t *a, const int32_t *b) {
     return bits;
 }
 
-/* trit_store_thresholded for a whole word. */
+/* Thresholds of output.c for a whole word. */
 AVX2_INLINE void avx2_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
                                         const int32_t acc[TRIT_WORD_BITS]) {
     const int32_t *lo = trit_lower_thresholds(c, word);
@@ -51,7 +51,7 @@ AVX2_INLINE __m256i avx2_load_wide(const int32_t *at) {
     return _mm256_cvtepi32_epi64(_mm_loadu_si128((const __m128i *)at));
 }
 
-/* trit_store_rescaled for a whole word, four channels at a time. */
+/* Rescaling of output.c for a whole word, four channels at a time. */
 AVX2_INLINE void avx2_store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word,
                                      const int32_t acc[TRIT_WORD_BITS]) {
     const __m256i zero = _mm256_setzero_si256(), most = _mm256_set1_epi64x(255);

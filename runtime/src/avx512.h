@@ -46,7 +46,7 @@ AVX512_INLINE uint32_t avx512_greater(const int32_t *a, const __m512i b[AVX512_B
     return low | (uint32_t)_mm512_cmpgt_epi32_mask(avx512_load(a + AVX512_LANES), b[1]) << AVX512_LANES;
 }
 
-/* trit_store_thresholded for a whole word. */
+/* Thresholds of output.c for a whole word. */
 AVX512_INLINE void avx512_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
                                             const __m512i acc[AVX512_BLOCKS]) {
     const int32_t *lo = trit_lower_thresholds(c, word);
@@ -63,7 +63,7 @@ AVX512_INLINE __m128i avx512_rescale(trit_rescaling r, uint32_t i, __m256i acc) 
     return _mm512_cvtusepi64_epi8(_mm512_srlv_epi64(_mm512_max_epi64(sum, _mm512_setzero_si512()), shift));
 }
 
-/* trit_store_rescaled for a whole word. */
+/* Rescaling of output.c for a whole word. */
 AVX512_INLINE void avx512_store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word,
                                          const __m512i acc[AVX512_BLOCKS]) {
     trit_rescaling r = trit_rescaling_of(c, word * TRIT_WORD_BITS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the output stage requires, whichever operator it ends. */
+/* The output stage, whichever operator it ends: what it requires, and how it stores. */
 #include "output.h"
 
 static trit_status check_parameters(const trit_call *c) {
@@ -15,4 +15,33 @@ trit_status trit_check_output(const trit_call *c, uint64_t bound) {
     if (c->out->kind != TRIT_KIND_INT32) bound = c->out->kind == TRIT_KIND_UINT8 ? trit_code_bound(c->out) : 1;
     status = trit_check_bound(c, bound);
     return status == TRIT_OK ? check_parameters(c) : status;
+}
+
+static void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+    const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo + c->out->channels;
+    uint32_t count = trit_channels_in_word(c->out->channels, word), below = 0, above = 0, i;
+    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
+    if (c->out->kind == TRIT_KIND_TERNARY)
+        for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= hi[i]) << i;
+    trit_store_levels(c, pixel, word, below, above);
+}
+
+static void store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+    uint32_t channels = c->out->channels, count = trit_channels_in_word(channels, word), i;
+    uint8_t *at = (uint8_t *)c->z + (size_t)pixel * channels + word * TRIT_WORD_BITS;
+    trit_rescaling r = trit_rescaling_of(c, word * TRIT_WORD_BITS);
+    for (i = 0; i < count; i++) {
+        int64_t sum = (int64_t)acc[i] * r.multiplier[i] + trit_rescaling_offset(r, i);
+        uint64_t code = sum < 0 ? 0 : (uint64_t)sum >> r.shift[i];
+        at[i] = code > 255 ? 255 : (uint8_t)code;
+    }
+}
+
+void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+    if (c->out->kind == TRIT_KIND_INT32)
+        trit_store(c->out, c->z, pixel, word, acc);
+    else if (c->out->kind == TRIT_KIND_UINT8)
+        store_rescaled(c, pixel, word, acc);
+    else
+        store_thresholded(c, pixel, word, acc);
 }

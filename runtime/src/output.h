@@ -49,16 +49,6 @@ static inline void trit_store_levels(const trit_call *c, uint32_t pixel, uint32_
     at[words] = (below ^ flip) & (below | above);
 }
 
-static inline void trit_store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
-                                          const int32_t acc[TRIT_WORD_BITS]) {
-    const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo + c->out->channels;
-    uint32_t count = trit_channels_in_word(c->out->channels, word), below = 0, above = 0, i;
-    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
-    if (c->out->kind == TRIT_KIND_TERNARY)
-        for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= hi[i]) << i;
-    trit_store_levels(c, pixel, word, below, above);
-}
-
 /* Rescaling lies as multiplier[C], offset[C] in 64 bits, low word first, and shift[C], a byte each. */
 typedef struct trit_rescaling {
     const int32_t *multiplier;
@@ -79,27 +69,7 @@ static inline int64_t trit_rescaling_offset(trit_rescaling r, uint32_t i) {
     return (int64_t)((uint64_t)r.offset[2 * i + 1] << 32 | r.offset[2 * i]);
 }
 
-static inline void trit_store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word,
-                                       const int32_t acc[TRIT_WORD_BITS]) {
-    uint32_t channels = c->out->channels, count = trit_channels_in_word(channels, word), i;
-    uint8_t *at = (uint8_t *)c->z + (size_t)pixel * channels + word * TRIT_WORD_BITS;
-    trit_rescaling r = trit_rescaling_of(c, word * TRIT_WORD_BITS);
-    for (i = 0; i < count; i++) {
-        int64_t sum = (int64_t)acc[i] * r.multiplier[i] + trit_rescaling_offset(r, i);
-        uint64_t code = sum < 0 ? 0 : (uint64_t)sum >> r.shift[i];
-        at[i] = code > 255 ? 255 : (uint8_t)code;
-    }
-}
-
-/* Of Conv and Add. */
-static inline void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
-                                   const int32_t acc[TRIT_WORD_BITS]) {
-    if (c->out->kind == TRIT_KIND_INT32)
-        trit_store(c->out, c->z, pixel, word, acc);
-    else if (c->out->kind == TRIT_KIND_UINT8)
-        trit_store_rescaled(c, pixel, word, acc);
-    else
-        trit_store_thresholded(c, pixel, word, acc);
-}
+/* Stores the results of up to 32 channels of a pixel through the step's output stage. */
+void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]);
 
 #endif

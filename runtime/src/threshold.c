@@ -27,7 +27,7 @@ void trit_threshold_run(const trit_call *c) {
     for (pixel = 0; pixel < pixels; pixel++) {
         for (word = 0; word < words; word++) {
             trit_load(c->in, c->x, pixel, word, values);
-            trit_store_thresholded(c, pixel, word, values);
+            trit_conv_store(c, pixel, word, values);
         }
     }
 }
