@@ -93,7 +93,7 @@ def test_block_counts_equal_single_steps(firmware: Firmware, graph: Graph, board
 
 def test_memory_is_what_the_program_takes(firmware: Firmware, graph: Graph) -> None:
     plan = to_plan(graph, lanes=1)
-    assert len(plan) < firmware.flash < len(plan) + 50_000
+    assert len(plan) < firmware.flash < len(plan) + 40_000
     arena = Session(plan).arena_size
     assert arena <= firmware.static_ram <= arena + 256
 
