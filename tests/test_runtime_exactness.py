@@ -134,6 +134,7 @@ def test_long_strings(activation: str, weights: str) -> None:
         ((1, 600), (1, 5), (1, 2), (1, 3), (0, 7, 0, 4)),
         ((3, 270), (2, 2), (1, 1), (2, 1), (2, 0, 0, 3)),
         ((37, 9), (4, 3), (2, 1), (3, 2), (9, 4, 0, 5)),
+        ((12, 13), (6, 6), (1, 1), (1, 1), (3, 3, 2, 4)),
     ],
 )
 @pytest.mark.parametrize("activation", ["binary", "ternary"])

@@ -12,6 +12,7 @@
 #if TRIT_HAVE_AVX512
 
 #define MAX_PIXELS 4
+#define COUNTED_TAPS 25 /* of a kernel, up to 5 × 5 */
 
 /* Truth tables for vpternlogd(a, b, c): bit 4a + 2b + c. */
 #define XOR3 0x96        /* a ^ b ^ c */
@@ -35,6 +36,8 @@ typedef struct tile {
     const uint32_t *a[MAX_PIXELS];
     const uint32_t *w;
     size_t w_block; /* words from one block to the next */
+    __m512i taps[COUNTED_TAPS][AVX512_BLOCKS]; /* nonzero weights of each tap, once a window is cut */
+    int counted;
 } tile;
 
 AVX512_INLINE void add_pair(counts *n, __m512i d1, __m512i d2) {
@@ -119,32 +122,55 @@ AVX512 static uint32_t count_nonzero(const trit_taps *at, const uint32_t *a) {
     return (uint32_t)_mm512_reduce_add_epi32(count);
 }
 
-/* Nonzero weights under the taps inside, of a block's channels. */
-AVX512 static __m512i count_weights(const trit_call *c, const trit_taps *at, const tile *t, uint32_t word, uint32_t b) {
-    const uint32_t first = word * TRIT_WORD_BITS + b * AVX512_LANES, left = c->out->channels - first;
-    const uint32_t *w = t->w + b * t->w_block;
+AVX512_INLINE __m512i count_tap(const uint32_t *w, uint32_t words) {
     __m512i count = _mm512_setzero_si512();
-    uint32_t row, tap, i;
-    if (at->whole && first < c->out->channels) {
-        __mmask16 some = (__mmask16)(left < AVX512_LANES ? (1u << left) - 1 : 0xffffu);
-        return _mm512_maskz_loadu_epi32(some, (const uint32_t *)trit_at(c, c->step->counts) + first);
-    }
-    for (row = 0; row < at->rows; row++)
-        for (tap = 0; tap < at->taps; tap++)
-            for (i = 0; i < at->words; i++) {
-                size_t at_word = row * at->w_row + tap * at->w_tap + i;
-                count = _mm512_add_epi32(count, _mm512_popcnt_epi32(avx512_load(w + at_word * AVX512_LANES)));
-            }
+    uint32_t i;
+    for (i = 0; i < words; i++)
+        count = _mm512_add_epi32(count, _mm512_popcnt_epi32(avx512_load(w + (size_t)i * AVX512_LANES)));
     return count;
 }
 
+/* Nonzero weights of every tap of the kernel. */
+AVX512 static void count_taps(const trit_call *c, const trit_taps *at, tile *t) {
+    const uint32_t *w = t->w - at->w * AVX512_LANES;
+    uint32_t taps = (uint32_t)c->step->kernel[0] * c->step->kernel[1], tap, b;
+    for (tap = 0; tap < taps; tap++)
+        for (b = 0; b < AVX512_BLOCKS; b++)
+            t->taps[tap][b] = count_tap(w + b * t->w_block + tap * at->w_tap * AVX512_LANES, at->words);
+    t->counted = 1;
+}
+
+/* Nonzero weights under the taps inside a window that is cut, of a block's channels. */
+AVX512 static __m512i count_cut(const trit_call *c, const trit_area *area, const trit_taps *at, tile *t, uint32_t b) {
+    const uint32_t width = c->step->kernel[1], few = c->step->kernel[0] * width <= COUNTED_TAPS;
+    __m512i count = _mm512_setzero_si512();
+    uint32_t row, tap;
+    if (few && !t->counted) count_taps(c, at, t);
+    for (row = 0; row < at->rows; row++)
+        for (tap = 0; tap < at->taps; tap++) {
+            const uint32_t *w = t->w + b * t->w_block + (row * at->w_row + tap * at->w_tap) * AVX512_LANES;
+            uint32_t index = (area->rows.first + row) * width + area->columns.first + tap;
+            count = _mm512_add_epi32(count, few ? t->taps[index][b] : count_tap(w, at->words));
+        }
+    return count;
+}
+
+/* Nonzero weights of a block's channels. */
+AVX512 static __m512i count_whole(const trit_call *c, uint32_t word, uint32_t b) {
+    const uint32_t first = word * TRIT_WORD_BITS + b * AVX512_LANES, left = c->out->channels - first;
+    __mmask16 some = (__mmask16)(left < AVX512_LANES ? (1u << left) - 1 : 0xffffu);
+    if (first >= c->out->channels) return _mm512_setzero_si512();
+    return _mm512_maskz_loadu_epi32(some, (const uint32_t *)trit_at(c, c->step->counts) + first);
+}
+
 /* Products that are not 0, where they are no matter of the pixel: all, or those of the weights. */
-AVX512_INLINE void count_products(shape s, const trit_call *c, const trit_taps *at, const tile *t, uint32_t word,
-                                  __m512i totals[AVX512_BLOCKS]) {
+AVX512_INLINE void count_products(shape s, const trit_call *c, const trit_area *area, const trit_taps *at, tile *t,
+                                  uint32_t word, __m512i totals[AVX512_BLOCKS]) {
     uint32_t b;
     for (b = 0; b < AVX512_BLOCKS; b++) {
         totals[b] = _mm512_set1_epi32((int)at->values);
-        if (s.w_planes == 2 && s.a_planes == 1) totals[b] = count_weights(c, at, t, word, b);
+        if (s.w_planes == 2 && s.a_planes == 1)
+            totals[b] = at->whole ? count_whole(c, word, b) : count_cut(c, area, at, t, b);
     }
 }
 
@@ -178,7 +204,7 @@ AVX512_INLINE void convolve_area(shape s, const trit_call *c, const trit_area *a
     trit_walk walk = trit_walk_area(c, area, at);
     __m512i totals[AVX512_BLOCKS];
     uint32_t out[MAX_PIXELS], count;
-    count_products(s, c, at, t, word, totals);
+    count_products(s, c, area, at, t, word, totals);
     while ((count = trit_walk_on(&walk, s.pixels, out, t->a)) > 0)
         convolve_tile(s, c, at, t, word, totals, out, count);
 }
@@ -219,6 +245,7 @@ static void convolve_word(const trit_call *c, uint32_t word) {
     trit_area area;
     /* Without a second block the first serves again; its results are not stored. */
     t.w_block = 0;
+    t.counted = 0;
     if (first + AVX512_LANES < c->out->channels) t.w_block = (size_t)(trit_conv_row(c, first + AVX512_LANES) - w);
     for (y = 0; y < c->out->height; y += area.height) {
         for (x = 0; x < c->out->width; x += area.width) {
