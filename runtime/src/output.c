@@ -45,3 +45,14 @@ void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const in
     else
         store_thresholded(c, pixel, word, acc);
 }
+
+void trit_store_tensor(const trit_call *c) {
+    uint32_t pixels = c->in->height * c->in->width, words = trit_words(c->in->channels), pixel, word;
+    int32_t values[TRIT_WORD_BITS];
+    for (pixel = 0; pixel < pixels; pixel++) {
+        for (word = 0; word < words; word++) {
+            trit_load(c->in, c->x, pixel, word, values);
+            trit_conv_store(c, pixel, word, values);
+        }
+    }
+}

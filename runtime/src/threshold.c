@@ -22,12 +22,5 @@ trit_status trit_threshold_check(const trit_call *c) {
 }
 
 void trit_threshold_run(const trit_call *c) {
-    uint32_t pixels = c->in->height * c->in->width, words = trit_words(c->in->channels), pixel, word;
-    int32_t values[TRIT_WORD_BITS];
-    for (pixel = 0; pixel < pixels; pixel++) {
-        for (word = 0; word < words; word++) {
-            trit_load(c->in, c->x, pixel, word, values);
-            trit_conv_store(c, pixel, word, values);
-        }
-    }
+    trit_store_tensor(c);
 }
