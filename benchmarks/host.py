@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks.host_layers import CONVOLUTIONS, DENSE, Layer, Run, ort_conv, ort_two_bits, step_time
 from benchmarks.host_networks import large_plan, network, ort_network
 from benchmarks.report import Row, interleaved, ratio, run
+from trit.export.graph import Kind, WeightKind
 from trit.runtime import Session
 from trit.runtime.errors import Unavailable
 from trit.runtime.library import library
@@ -130,19 +131,18 @@ def binary(variant: str) -> list[Row]:
 
 def ternary() -> list[Row]:
     """Ternary weights beside binary ones, on the machine's best variant."""
-    best = "avx512" if "vpopcntd512" in probe() else "avx2"
     rows = []
     for layer in CONVOLUTIONS:
         times = measured(
             {
-                "binary": step_time(layer, "binary", "binary", best),
-                "weights": step_time(layer, "binary", "ternary", best),
-                "both": step_time(layer, "ternary", "ternary", best),
+                "binary": best_time(layer, "binary", "binary"),
+                "weights": best_time(layer, "binary", "ternary"),
+                "both": best_time(layer, "ternary", "ternary"),
             }
         )
         rates = {name: tera(layer, statistics.median(seconds)) for name, seconds in times.items()}
         share = ratio(times, "binary", "weights")
-        work = f"{layer.name}, {best}"
+        work = f"{layer.name}, {best_variant()}"
         rows.append(Row(f"ternary×binary {work}", share, "of binary's rate", "TOP/s", rates["weights"], "≥ 0.8"))
         rows.append(Row(f"ternary×ternary {work}", rates["both"], "TOP/s", "binary", rates["binary"], "≥ 2.0"))
     return rows
@@ -153,7 +153,7 @@ def against_onnxruntime() -> list[Row]:
     for layer in CONVOLUTIONS:
         peers = {"int8 (u8×s8)": ort_conv(layer, True), "float32": ort_conv(layer, False)}
         times = measured(
-            {"trit": _best(layer, "binary", "binary"), **{name: timed(peer) for name, peer in peers.items()}}
+            {"trit": best_time(layer, "binary", "binary"), **{name: timed(peer) for name, peer in peers.items()}}
         )
         mine = statistics.median(times["trit"]) * 1e6
         for peer, bar in (("int8 (u8×s8)", "≥ 4"), ("float32", "≥ 15")):
@@ -179,7 +179,7 @@ def against_lce() -> list[Row]:
                 return float(peer.stdout.readline())
 
             modes = {mode: (lambda mode=mode: ask(mode)) for mode in ("default", "indirect")}
-            times = measured({"trit": _best(layer, "binary", "binary"), **modes})
+            times = measured({"trit": best_time(layer, "binary", "binary"), **modes})
             for mode in modes:
                 work = f"binary {layer.name}: {statistics.median(times[mode]) * 1e6:.0f} µs"
                 rows.append(Row(work, ratio(times, mode, "trit"), "× faster", f"Larq Compute Engine, {mode}", 1.0))
@@ -187,14 +187,17 @@ def against_lce() -> list[Row]:
     return rows
 
 
-def _best(layer: Layer, activations: str, weights: str) -> Callable[[], float]:
-    best = "avx512" if "vpopcntd512" in probe() else "avx2"
-    return step_time(layer, activations, weights, best)  # type: ignore[arg-type]
+def best_variant() -> str:
+    return "avx512" if "vpopcntd512" in probe() else "avx2"
+
+
+def best_time(layer: Layer, activations: Kind, weights: WeightKind) -> Callable[[], float]:
+    return step_time(layer, activations, weights, best_variant())
 
 
 def bytes_dense() -> list[Row]:
     """Ternary weights × 8-bit activations, one vector."""
-    times = measured({"trit": _best(DENSE, "uint8", "ternary"), "peer": timed(ort_two_bits(DENSE))})
+    times = measured({"trit": best_time(DENSE, "uint8", "ternary"), "peer": timed(ort_two_bits(DENSE))})
     value, mine, theirs = (ratio(times, "peer", "trit"), *(statistics.median(times[n]) * 1e6 for n in ("trit", "peer")))
     work = f"ternary×uint8 {DENSE.name}: {mine:.0f} µs, onnxruntime {theirs:.0f} µs"
     return [Row(work, value, "× faster", "onnxruntime MatMulNBits, 2 bits", 1.0, "≥ 2")]
@@ -202,7 +205,7 @@ def bytes_dense() -> list[Row]:
 
 def bandwidth() -> list[Row]:
     """Binary weights and activations, one vector: every weight is read once, from the cache that holds them all."""
-    seconds = statistics.median(measured({"trit": _best(DENSE, "binary", "binary")})["trit"])
+    seconds = statistics.median(measured({"trit": best_time(DENSE, "binary", "binary")})["trit"])
     rate, ceiling = DENSE.channels**2 / 8 / seconds, probe()["load2048KiB"]
     work = f"binary×binary {DENSE.name}: {seconds * 1e6:.0f} µs, {rate / 1e9:.0f} GB/s of weights"
     return [Row(work, 100 * rate / ceiling, "% of load bandwidth", "2 MiB, GB/s", ceiling / 1e9, "≥ 85")]
@@ -238,8 +241,9 @@ def whole_network() -> list[Row]:
 def batch() -> list[Row]:
     session = Session(network())
     images = np.random.default_rng(0).integers(0, 256, (64, *session.input_shape), dtype=np.uint8)
-    times = interleaved({n: (lambda n=n: session.run(images, threads=n)) for n in (1, 2)}, 2 * ROUNDS)  # type: ignore[misc]
-    return [Row("64 images, two threads", ratio(times, 1, 2), "× faster", "one thread", 1.0, "≥ 1.8")]  # type: ignore[arg-type]
+    runs = {"one": lambda: session.run(images), "two": lambda: session.run(images, threads=2)}
+    value = ratio(interleaved(runs, 2 * ROUNDS), "one", "two")
+    return [Row("64 images, two threads", value, "× faster", "one thread", 1.0, "≥ 1.8")]
 
 
 def opening() -> list[Row]:

@@ -80,8 +80,7 @@ def step_time(layer: Layer, activations: Kind, weights: WeightKind, variant: str
 
     Raises Unavailable where the machine lacks the variant.
     """
-    lanes = 16
-    session = Session(to_plan(layer_graph(layer, activations, weights), lanes), variant)
+    session = Session(to_plan(layer_graph(layer, activations, weights)), variant)
     image = np.random.default_rng(1).integers(0, 256, session.input_shape, dtype=np.uint8)
     index = next(step.index for step in session.steps if step.name == "layer")
     return lambda: session.profile(image, repeats=5)[index].seconds

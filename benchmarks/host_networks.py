@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.host_layers import Layer as _Layer
-from benchmarks.host_layers import Run, layer_graph, ort_runner
+from benchmarks.host_layers import Layer, Run, layer_graph, ort_runner
 from trit.export.lower import lower
 from trit.export.plan import to_plan
 from trit.train.networks import build
@@ -18,6 +18,7 @@ from trit.train.recipe import read_recipe
 WIDTH = 64
 
 
+@cache
 def network() -> bytes:
     """cifar10-ternary-vgg at width 64, untrained: the time does not depend on the weights."""
     recipe = read_recipe("cifar10-ternary-vgg", [f"network.width={WIDTH}"])
@@ -26,7 +27,7 @@ def network() -> bytes:
 
 def large_plan() -> bytes:
     """A plan of about 1 MB."""
-    return to_plan(layer_graph(_Layer(680, 2, 3), "ternary", "ternary"))
+    return to_plan(layer_graph(Layer(680, 2, 3), "ternary", "ternary"))
 
 
 def ort_network(image: Any) -> Run:
