@@ -17,7 +17,7 @@ void trit_add_run(const trit_call *c) {
             uint32_t count = trit_load(c->in, c->x, pixel, word, a);
             trit_load(c->other, c->y, pixel, word, b);
             for (i = 0; i < count; i++) a[i] += b[i];
-            trit_conv_store(c, pixel, word, a);
+            trit_store_output(c, pixel, word, a);
         }
     }
 }

@@ -73,7 +73,7 @@ AVX2_INLINE void avx2_store_rescaled(const trit_call *c, uint32_t pixel, uint32_
     }
 }
 
-/* trit_conv_store. */
+/* trit_store_output. */
 AVX2_INLINE void avx2_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
     int is_whole = trit_channels_in_word(c->out->channels, word) == TRIT_WORD_BITS;
     if (is_whole && trit_is_bits(c->out->kind))
@@ -81,7 +81,7 @@ AVX2_INLINE void avx2_conv_store(const trit_call *c, uint32_t pixel, uint32_t wo
     else if (is_whole && c->out->kind == TRIT_KIND_UINT8)
         avx2_store_rescaled(c, pixel, word, acc);
     else
-        trit_conv_store(c, pixel, word, acc);
+        trit_store_output(c, pixel, word, acc);
 }
 
 #endif

@@ -77,7 +77,7 @@ AVX512_INLINE void avx512_store_rescaled(const trit_call *c, uint32_t pixel, uin
     }
 }
 
-/* trit_conv_store for accumulators in registers; whole words of bits or codes need no memory in between. */
+/* trit_store_output for accumulators in registers; whole words of bits or codes need no memory in between. */
 AVX512_INLINE void avx512_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
                                      const __m512i acc[AVX512_BLOCKS]) {
     int is_whole = trit_channels_in_word(c->out->channels, word) == TRIT_WORD_BITS;
@@ -89,7 +89,7 @@ AVX512_INLINE void avx512_conv_store(const trit_call *c, uint32_t pixel, uint32_
         int32_t values[TRIT_WORD_BITS];
         _mm512_storeu_si512(values, acc[0]);
         _mm512_storeu_si512(values + AVX512_LANES, acc[1]);
-        trit_conv_store(c, pixel, word, values);
+        trit_store_output(c, pixel, word, values);
     }
 }
 

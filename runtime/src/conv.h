@@ -2,7 +2,7 @@
 /* What the convolution kernels share: the layouts of weights and the walk over windows.
  *
  * A kernel computes the accumulators of one output pixel for the up to 32 channels of one output word, and hands
- * them to the output stage, trit_conv_store.
+ * them to the output stage, trit_store_output.
  */
 #ifndef TRIT_CONV_H
 #define TRIT_CONV_H

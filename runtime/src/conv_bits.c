@@ -95,7 +95,7 @@ static inline void convolve(const trit_call *c, uint32_t a_planes, uint32_t w_pl
             window at = make_window(c, rows, trit_columns(c, x));
             for (word = 0; word < words; word++) {
                 convolve_word(c, &at, word, a_planes, w_planes, acc);
-                trit_conv_store(c, pixel, word, acc);
+                trit_store_output(c, pixel, word, acc);
             }
         }
     }

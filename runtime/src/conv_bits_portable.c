@@ -6,7 +6,7 @@
 #if TRIT_HAVE_PORTABLE
 
 #define TABLES_TARGET
-#define TABLES_STORE trit_conv_store
+#define TABLES_STORE trit_store_output
 #include "conv_tables.h"
 
 /* Bits of each byte: pairs, nibbles, bytes, all of a vector's at once. */
@@ -14,7 +14,7 @@
 #define NIBBLES(x) ((PAIRS(x) & 0x33333333u) + ((PAIRS(x) >> 2) & 0x33333333u))
 #define COUNT_BYTES(x) ((NIBBLES(x) + (NIBBLES(x) >> 4)) & 0x0f0f0f0fu)
 #define COUNT_TARGET
-#define COUNT_STORE trit_conv_store
+#define COUNT_STORE trit_store_output
 #include "conv_count.h"
 
 int trit_conv_bits_portable(const trit_call *c) {

@@ -34,7 +34,7 @@ void trit_conv_depthwise(const trit_call *c) {
                     for (kx = columns.first; kx < columns.end; kx++)
                         add_tap(c, trit_tap_pixel(c, rows, columns, ky, kx), word,
                                 weights + (ky * c->step->kernel[1] + kx) * tap_size, acc);
-                trit_conv_store(c, pixel, word, acc);
+                trit_store_output(c, pixel, word, acc);
             }
         }
     }

@@ -51,7 +51,7 @@ void trit_conv_grouped(const trit_call *c) {
             for (word = 0; word < words; word++) {
                 uint32_t n = trit_channels_in_word(c->out->channels, word);
                 for (i = 0; i < n; i++) acc[i] = dot(c, rows, columns, word * TRIT_WORD_BITS + i);
-                trit_conv_store(c, pixel, word, acc);
+                trit_store_output(c, pixel, word, acc);
             }
         }
     }

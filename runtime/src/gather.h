@@ -91,7 +91,7 @@ static inline void trit_gather_run(const trit_call *c, trit_add_piece *add) {
             at.columns = trit_columns(c, x);
             for (word = 0; word < words; word++) {
                 trit_gather_word(&at, add, word, acc);
-                trit_conv_store(c, pixel, word, acc);
+                trit_store_output(c, pixel, word, acc);
             }
         }
     }

@@ -28,13 +28,13 @@ static inline uint32_t neon_greater(const int32_t *a, const int32_t *b) {
     return greater;
 }
 
-/* trit_conv_store, with whole words compared four channels at a time. */
+/* trit_store_output, with whole words compared four channels at a time. */
 static inline void neon_conv_store(const trit_call *c, uint32_t pixel, uint32_t word,
                                    const int32_t acc[TRIT_WORD_BITS]) {
     const int32_t *lo = trit_lower_thresholds(c, word);
     uint32_t above = 0;
     if (!trit_is_bits(c->out->kind) || trit_channels_in_word(c->out->channels, word) < TRIT_WORD_BITS) {
-        trit_conv_store(c, pixel, word, acc);
+        trit_store_output(c, pixel, word, acc);
         return;
     }
     if (c->out->kind == TRIT_KIND_TERNARY) above = ~neon_greater(lo + c->out->channels, acc);

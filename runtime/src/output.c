@@ -37,7 +37,7 @@ static void store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word, co
     }
 }
 
-void trit_conv_store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+void trit_store_output(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
     if (c->out->kind == TRIT_KIND_INT32)
         trit_store(c->out, c->z, pixel, word, acc);
     else if (c->out->kind == TRIT_KIND_UINT8)
@@ -52,7 +52,7 @@ void trit_store_tensor(const trit_call *c) {
     for (pixel = 0; pixel < pixels; pixel++) {
         for (word = 0; word < words; word++) {
             trit_load(c->in, c->x, pixel, word, values);
-            trit_conv_store(c, pixel, word, values);
+            trit_store_output(c, pixel, word, values);
         }
     }
 }
