@@ -28,6 +28,8 @@
 typedef __attribute__((vector_size(32))) int8_t table_bytes;
 typedef __attribute__((vector_size(32))) uint8_t table_codes;
 typedef __attribute__((vector_size(32))) int16_t table_shorts;
+typedef __attribute__((vector_size(32))) int32_t table_ints;
+typedef __attribute__((vector_size(32))) uint32_t table_lanes;
 
 typedef struct table_work {
     table_bytes tables[TABLE_WORDS][TABLE_NIBBLES][TABLE_PATTERNS][TABLE_HALVES];
@@ -39,27 +41,30 @@ typedef struct table_block {
     uint32_t y, x, height, width;
 } table_block;
 
-/* Byte `byte` of word `word` of the channels' weights, 32 channels a vector. */
+/* Byte `byte` of word `word` of the channels' weights, 32 channels a vector: byte 4 i + k is of channel 8 k + i, so that
+ * shifts alone make shorts, and at last ints, of the sums. */
 TABLES_INLINE void load_codes(const uint32_t *const w[TABLE_BLOCKS], size_t word, uint32_t byte,
                               table_codes codes[TABLE_HALVES]) {
-    uint8_t bytes[TABLE_CHANNELS];
-    uint32_t b, lane;
-    for (b = 0; b < TABLE_BLOCKS; b++)
-        for (lane = 0; lane < TABLE_LANES; lane++)
-            bytes[b * TABLE_LANES + lane] = (uint8_t)(w[b][word * TABLE_LANES + lane] >> (8 * byte));
-    __builtin_memcpy(codes, bytes, sizeof bytes);
+    uint32_t half, k;
+    for (half = 0; half < TABLE_HALVES; half++) {
+        table_lanes bytes = {0}, lanes;
+        for (k = 0; k < 4; k++) {
+            __builtin_memcpy(&lanes, w[2 * half + k / 2] + word * TABLE_LANES + 8 * (k % 2), sizeof lanes);
+            bytes |= ((lanes >> (8 * byte)) & 255) << (8 * k);
+        }
+        codes[half] = (table_codes)bytes;
+    }
 }
 
 /* The sums for all patterns of activations: bits of binary values, or of those to add or take away. */
 TABLES_INLINE void make_table(int ternary, const table_bytes weights[4],
                               table_bytes table[TABLE_PATTERNS][TABLE_HALVES], uint32_t half) {
-    table_bytes zero = {0};
-    uint32_t n;
+    const table_bytes zero = {0};
+    uint32_t bit, n;
     table[0][half] = ternary ? zero : weights[0] + weights[1] + weights[2] + weights[3];
-    for (n = 1; n < TABLE_PATTERNS; n++) {
-        table_bytes weight = weights[n & 1 ? 0 : n & 2 ? 1 : n & 4 ? 2 : 3];
-        table_bytes without = table[n & (n - 1)][half];
-        table[n][half] = ternary ? without + weight : without - weight - weight;
+    for (bit = 0; bit < 4; bit++) {
+        table_bytes step = ternary ? weights[bit] : zero - weights[bit] - weights[bit];
+        for (n = 0; n < 1u << bit; n++) table[n + (1u << bit)][half] = table[n][half] + step;
     }
 }
 
@@ -157,13 +162,16 @@ TABLES_INLINE void add_tap(int ternary, const trit_call *c, table_work *work, co
 }
 
 TABLES_INLINE void store_block(const trit_call *c, const table_work *work, const table_block *block, uint32_t channel) {
-    uint32_t y, x, half, i;
+    uint32_t y, x, half, k;
     for (y = 0; y < block->height; y++) {
         for (x = 0; x < block->width; x++) {
             for (half = 0; half < TABLE_HALVES && channel + half * TRIT_WORD_BITS < c->out->channels; half++) {
                 int32_t values[TRIT_WORD_BITS];
-                const table_shorts *acc = &work->acc[y * block->width + x][2 * half];
-                for (i = 0; i < TRIT_WORD_BITS; i++) values[i] = acc[i % 2][i / 2];
+                for (k = 0; k < 4; k++) {
+                    table_ints pairs = (table_ints)work->acc[y * block->width + x][2 * half + k % 2];
+                    table_ints ints = k < 2 ? (pairs << 16) >> 16 : pairs >> 16;
+                    __builtin_memcpy(values + 8 * k, &ints, sizeof ints);
+                }
                 TABLES_STORE(c, (block->y + y) * c->out->width + block->x + x, channel / TRIT_WORD_BITS + half, values);
             }
         }
