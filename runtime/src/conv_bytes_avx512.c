@@ -7,12 +7,10 @@
  * holds positions 8j ... 8j + 7, of which one instruction takes one: the strings are ordered accordingly. Outside
  * the image q is the zero point z; the sum of w * (q - z) is that of w * a and 128 - z times that of w.
  */
-#include "avx512.h"
+#include "gather_avx512.h"
 
 #if TRIT_HAVE_AVX512
 
-#define MAX_PIXELS 8
-#define STRING_BYTES 11264u /* the stack's share */
 #define FIELDS 8 /* of the bits in a byte: 8 of one bit, or 4 and 4 of two */
 
 /* Which loop. A lone pixel has a sum for each field, which saves the shifts. */
@@ -20,86 +18,6 @@ typedef struct shape {
     int ternary;
     uint32_t pixels;
 } shape;
-
-typedef struct tile {
-    int8_t strings[STRING_BYTES]; /* [pixel][length] */
-    uint32_t out[MAX_PIXELS];
-    trit_span rows[MAX_PIXELS], columns[MAX_PIXELS];
-    int32_t sums[MAX_PIXELS];     /* of a over each whole window */
-    uint32_t pixels, first, length; /* values first ... of the windows, `length` rounded up to words */
-} tile;
-
-AVX512_INLINE void copy_bytes(int8_t *to, const uint8_t *from, uint32_t count) {
-    uint32_t i;
-    for (i = 0; i < count; i += 64) {
-        uint32_t left = count - i;
-        __mmask64 some = left < 64 ? (UINT64_C(1) << left) - 1 : UINT64_MAX;
-        _mm512_mask_storeu_epi8(to + i, some, _mm512_maskz_loadu_epi8(some, from + i));
-    }
-}
-
-AVX512_INLINE void fill_bytes(int8_t *to, uint8_t value, uint32_t count) {
-    uint32_t i;
-    for (i = 0; i < count; i += 64) {
-        uint32_t left = count - i;
-        __mmask64 some = left < 64 ? (UINT64_C(1) << left) - 1 : UINT64_MAX;
-        _mm512_mask_storeu_epi8(to + i, some, _mm512_set1_epi8((char)value));
-    }
-}
-
-/* Values first ... first + count - 1 of a window, in the order (ky, kx, channel). */
-AVX512 static void gather(const trit_call *c, trit_span rows, trit_span columns, uint32_t first, uint32_t count,
-                          int8_t *to) {
-    const uint32_t channels = c->in->channels, width = c->step->kernel[1], together = c->step->dilation[1] == 1;
-    uint32_t channel = first % channels, ky = first / channels / width, kx = first / channels % width;
-    while (count > 0) {
-        int inside = ky >= rows.first && ky < rows.end && kx >= columns.first && kx < columns.end;
-        uint32_t taps = inside && together ? columns.end - kx : 1, n = taps * channels - channel;
-        if (n > count) n = count;
-        if (inside)
-            copy_bytes(to, (const uint8_t *)c->x + trit_tap_pixel(c, rows, columns, ky, kx) * channels + channel, n);
-        else
-            fill_bytes(to, (uint8_t)c->in->zero_point, n);
-        to += n;
-        count -= n;
-        channel = 0;
-        kx += taps;
-        if (kx == width) kx = 0, ky++;
-    }
-}
-
-/* Byte 8j + k of every word's 32 values goes to 4k + j, less 128. Returns their sum. */
-AVX512 static int32_t order(int8_t *string, uint32_t length) {
-    const __m128i pairs = _mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-    const __m128i flip = _mm_set1_epi8(-128);
-    __m128i total = _mm_setzero_si128();
-    uint32_t i;
-    for (i = 0; i < length; i += 32) {
-        __m128i *at = (__m128i *)(string + i);
-        __m128i low = _mm_loadu_si128(at), high = _mm_loadu_si128(at + 1);
-        total = _mm_add_epi64(total, _mm_sad_epu8(low, _mm_setzero_si128()));
-        total = _mm_add_epi64(total, _mm_sad_epu8(high, _mm_setzero_si128()));
-        low = _mm_shuffle_epi8(_mm_xor_si128(low, flip), pairs);
-        high = _mm_shuffle_epi8(_mm_xor_si128(high, flip), pairs);
-        _mm_storeu_si128(at, _mm_unpacklo_epi16(low, high));
-        _mm_storeu_si128(at + 1, _mm_unpackhi_epi16(low, high));
-    }
-    total = _mm_add_epi64(total, _mm_unpackhi_epi64(total, total));
-    return _mm_cvtsi128_si32(total) - 128 * (int32_t)length;
-}
-
-AVX512 static void gather_tile(const trit_call *c, tile *t, uint32_t first, uint32_t count) {
-    uint32_t p;
-    t->length = trit_words(count) * TRIT_WORD_BITS;
-    t->first = first;
-    for (p = 0; p < t->pixels; p++) {
-        int8_t *string = t->strings + (size_t)p * t->length;
-        gather(c, t->rows[p], t->columns[p], first, count, string);
-        fill_bytes(string + count, 128, t->length - count);
-    }
-    /* In a loop of its own: the short stores have left the store buffer before they are loaded as vectors. */
-    for (p = 0; p < t->pixels; p++) t->sums[p] = order(t->strings + (size_t)p * t->length, t->length);
-}
 
 /* Sums of the weights of 16 channels. */
 AVX512 static __m512i sum_weights(const trit_call *c, const uint32_t *w) {
@@ -204,8 +122,9 @@ AVX512_INLINE void convolve_word(shape s, const trit_call *c, tile *t, uint32_t 
         if (c->in->zero_point != 128) start = _mm512_mullo_epi32(zero_point, sum_weights(c, w[b]));
         AVX512_UNROLL for (p = 0; p < s.pixels; p++) acc[b][p] = start;
     }
+    if (word == 0 && is_short(c)) gather_short(c, t);
     for (first = 0; first < fan_in; first += STRING_BYTES) {
-        if (word == 0 || fan_in > STRING_BYTES)
+        if ((word == 0 && !is_short(c)) || fan_in > STRING_BYTES)
             gather_tile(c, t, first, fan_in - first < STRING_BYTES ? fan_in - first : STRING_BYTES);
         add_chunk(s, c, t, w, acc);
     }
@@ -243,6 +162,7 @@ int trit_conv_bytes_avx512(const trit_call *c) {
     uint32_t y, x;
     tile t;
     if (c->step->lanes != AVX512_LANES || c->step->groups != 1) return 0;
+    if (is_short(c)) prepare_short(c, &t);
     t.pixels = 0;
     for (y = 0; y < c->out->height; y++) {
         const trit_span rows = trit_rows(c, y);

@@ -6,8 +6,8 @@
 #include "x86.h"
 
 static int has_avx512(void) {
-    const unsigned f = 1u << 16, bw = 1u << 30, vnni = 1u << 11, vpopcntdq = 1u << 14;
-    return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vnni | vpopcntdq);
+    const unsigned f = 1u << 16, bw = 1u << 30, vbmi = 1u << 1, vnni = 1u << 11, vpopcntdq = 1u << 14;
+    return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vbmi | vnni | vpopcntdq);
 }
 
 const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512};
