@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests of the C library use. Where it cannot, they skip and say why.
+# Installs the Debian packages that the tests of the C library and of firmware use. Where it cannot, they skip and say why.
 set -euo pipefail
 
 missing=()
@@ -12,6 +12,10 @@ need clang clang
 need cmake cmake
 need pkg-config pkg-config
 need qemu-s390x qemu-user
+need arm-none-eabi-gcc gcc-arm-none-eabi
+need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf
+need qemu-system-arm qemu-system-arm
+need qemu-system-riscv32 qemu-system-misc
 # clang's sanitizers and fuzzer are another package, of the same version as clang itself.
 if ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1; then
   missing+=(libclang-rt-dev)

@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Binary and ternary neural networks from PyTorch to the device.\n\n"
     "Example: trit train digits-ternary-mlp && trit export runs/digits-ternary-mlp/model.pt -o digits.onnx "
-    "&& trit profile digits.onnx --target host,cortex-m4",
+    "&& trit profile digits.onnx --target host,nrf52840",
 )
 for command in (train, export, verify, inspect, deploy, profile, classify, targets, zoo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))

@@ -22,7 +22,7 @@ from trit.targets.description import Target, load_target
 from trit.targets.profile import profile
 
 FOLDER = Path("runs/demo")
-TARGETS = ("host", "cortex-m4", "rram-2t2r-130nm")
+TARGETS = ("host", "nrf52840", "rram-2t2r-130nm")
 stderr = Console(stderr=True)
 
 

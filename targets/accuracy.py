@@ -14,8 +14,8 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
 from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.microcontroller.simulator import run_simulated
 from trit.targets.rram_executor import run_rram_with_errors
-from trit.targets.simulator import run_simulated
 
 Images = npt.NDArray[np.uint8]
 RRAM_DRAWS = 5  # of read errors

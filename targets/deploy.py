@@ -15,9 +15,9 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError, Unavailable
 from trit.targets.description import Host, Microcontroller, Rram, Target
-from trit.targets.microcontroller import build_firmware, write_firmware
+from trit.targets.microcontroller.firmware import write_firmware
+from trit.targets.microcontroller.simulator import run_folder
 from trit.targets.rram_programming import write_programming
-from trit.targets.simulator import simulate
 from trit.targets.sources import Images, Scores, write_sources
 
 HOST_FILES = {
@@ -88,11 +88,10 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
             return _run_make(folder, "this machine")
         case Microcontroller():
             write_firmware(graph, target, folder, images)
-            firmware = build_firmware(target, folder)
-            run = simulate(firmware.elf, target, graph)
-            equal, count = _counts(run.text)
-            ram = firmware.static_ram + run.stack
-            return Deployment(folder, count, equal, f"{target.core}, simulated", firmware.flash, ram)
+            run = run_folder(target, folder)
+            equal, count = _counts(run.execution.text)
+            ram = run.firmware.static_ram + run.execution.stack
+            return Deployment(folder, count, equal, f"{target.core}, simulated", run.firmware.flash, ram)
         case Rram():
             scores: Scores = Session(to_plan(graph)).run(images)
             write_programming(graph, target, folder, images, scores)

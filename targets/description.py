@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, field_validator
 
 from trit.export.schema import Table, check, parse_toml, read_toml, shipped
 from trit.runtime.errors import TritError
+from trit.targets.microcontroller.cores import CORES, Region
 
 Origin = Literal["measured", "simulated", "datasheet", "published", "assumed"]  # strongest first
 Positive = Annotated[int, Field(gt=0)]
-Address = Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
 class Figure(Table):
@@ -61,24 +61,25 @@ class Host(Described):
     power: Figure  # W of one busy core
 
 
-class Memory(Table):
-    """A region that programs are linked into."""
-
-    origin: Address
-    size: Positive  # bytes
-
-
 class Microcontroller(Described):
     """A core with its memories; instructions are counted in a simulator."""
 
     kind: Literal["microcontroller"]
-    core: Literal["cortex-m4"]
-    flash: Memory
-    ram: Memory
+    core: str
+    flash: Region
+    ram: Region
     clock: Figure  # Hz
-    cycles_per_instruction: Figure
+    wait_states: Figure  # cycles that a fetch from flash takes longer where no cache or prefetch helps
     supply: Figure  # V
     current: Figure  # A while running
+    sleep_current: Figure  # A between inferences, memory kept, until a timer wakes the core
+
+    @field_validator("core")
+    @classmethod
+    def _is_known(cls, core: str) -> str:
+        if core not in CORES:
+            raise ValueError(f"unknown core; it must be one of {', '.join(CORES)}")
+        return core
 
 
 class Cell(Table):

@@ -15,9 +15,12 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step
 from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
-from trit.targets.microcontroller import LANES, temporary_firmware
+from trit.targets.microcontroller.cores import CORES
+from trit.targets.microcontroller.cycles import TIMINGS, estimate
+from trit.targets.microcontroller.execution import instructions
+from trit.targets.microcontroller.firmware import LANES
+from trit.targets.microcontroller.simulator import run_image
 from trit.targets.rram_cost import layer_costs, programming_energy
-from trit.targets.simulator import simulate
 
 Images = npt.NDArray[np.uint8]
 
@@ -34,6 +37,7 @@ class Layer:
     latency: float  # s
     energy: float  # J
     instructions: int | None = None
+    cycles: tuple[float, float] | None = None  # fewest, most
     senses: int | None = None
     arrays: int | None = None
 
@@ -102,15 +106,16 @@ def _host(graph: Graph, target: Host, images: Images) -> Profile:
 
 def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> Profile:
     steps = Session(to_plan(graph, lanes=LANES)).steps
-    with temporary_firmware(graph, target) as firmware:
-        run = simulate(firmware.elf, target, graph, images[:1])
-    seconds_each = target.cycles_per_instruction.value / target.clock.value
+    run = run_image(graph, target, images[:1])
+    timing, family = TIMINGS[target.core], CORES[target.core].family
     watts = target.supply.value * target.current.value
-    layers = [
-        _layer(step, count * seconds_each, count * seconds_each * watts, instructions=count)
-        for step, count in zip(steps, run.step_instructions, strict=True)
-    ]
-    latency_origin = weakest(["simulated", target.clock.origin, target.cycles_per_instruction.origin])
+    layers = []
+    for step, blocks in zip(steps, run.execution.steps, strict=True):
+        cycles = estimate(target.core, blocks, target.wait_states.value, step.parameter_bytes)
+        seconds = cycles.high / target.clock.value
+        layers.append(_layer(step, seconds, seconds * watts, instructions=instructions(family, blocks), cycles=cycles))
+    latency_origin = weakest(["simulated", timing.origin, target.clock.origin, target.wait_states.origin])
+    low, high = (sum(layer.cycles[end] for layer in layers if layer.cycles) for end in (0, 1))
     return Profile(
         target.name,
         target.title,
@@ -118,9 +123,13 @@ def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> P
         latency_origin,
         weakest([latency_origin, target.supply.origin, target.current.origin]),
         weight_bits(graph),
-        flash=firmware.flash,
-        ram=firmware.static_ram + run.stack,
-        notes=["instructions are counted in the simulator, exactly", *target.assumed().values()],
+        flash=run.firmware.flash,
+        ram=run.firmware.static_ram + run.execution.stack,
+        notes=[
+            "instructions are counted in the simulator, exactly",
+            f"{low:,.0f} to {high:,.0f} cycles ({timing.source}); latency and energy are of the most",
+            *target.assumed().values(),
+        ],
     )
 
 

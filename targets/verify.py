@@ -123,8 +123,8 @@ def _c_runtime(variant: str) -> Executor:
     return run
 
 
-def _cortex_m4(graph: Graph, images: Images) -> Array:
-    from trit.targets.simulator import run_simulated
+def _nrf52840(graph: Graph, images: Images) -> Array:
+    from trit.targets.microcontroller.simulator import run_simulated
 
     return run_simulated(graph, images)
 
@@ -139,6 +139,6 @@ EXECUTORS: dict[str, Executor] = {
     "onnxruntime (stock)": _onnxruntime,
     "tvm": _tvm,
     **{f"c runtime, {variant}": _c_runtime(variant) for variant in VARIANTS},
-    "cortex-m4 (simulated)": _cortex_m4,
+    "nrf52840 (simulated)": _nrf52840,
     "rram-2t2r-130nm (error-free)": _rram,
 }

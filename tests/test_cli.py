@@ -130,7 +130,7 @@ def test_typos_are_one_line(run: Run, fashion: Path) -> None:
     assert_one_line(run("zoo", "--jsom"), "--jsom")
     assert_one_line(run("zoo", "fashion"), "fashion-ternary-cnn")
     assert_one_line(run("train", "digits-ternary-mpl"), "digits-ternary-mlp")
-    assert_one_line(run("profile", str(fashion), "--target", "cortex-m44"), "cortex-m4")
+    assert_one_line(run("profile", str(fashion), "--target", "nrf5284"), "nrf52840")
     assert_one_line(run("targets", "hots"), "host")
     assert_one_line(run("train", "digits-ternary-mlp", "--set", "training.epocs=3"), "epocs", "epochs")
     assert_one_line(run("train", "digits-ternary-mlp", "--set", "training.epochs=many"), "epochs")
@@ -254,7 +254,7 @@ def test_a_model_too_large_for_its_target_says_by_how_much(
     run: Run, fashion: Path, tmp_path: Path, region: str, sizes: tuple[int, int]
 ) -> None:
     pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
-    board = (files("trit.targets") / "cortex-m4.toml").read_text()
+    board = (files("trit.targets") / "nrf52840.toml").read_text()
     board = board.replace("0x00100000", str(sizes[0])).replace("0x00040000", str(sizes[1]))
     (tmp_path / "small.toml").write_text(board)
     size = dict(zip(("flash", "ram"), sizes, strict=True))[region]

@@ -198,7 +198,7 @@ def test_it_is_equal_or_refused_by_name(kind: Kind, case: str) -> None:
     assert_same_bits(EXECUTORS["onnxruntime (stock)"](graph, images), expected)
 
 
-@pytest.mark.parametrize("executor", ["tvm", "cortex-m4 (simulated)", "programming files"])
+@pytest.mark.parametrize("executor", ["tvm", "nrf52840 (simulated)", "programming files"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_executors_that_are_built(executor: str, kind: Kind, tmp_path: Path) -> None:
     """Those that take seconds to build run all that is supported at once."""

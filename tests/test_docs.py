@@ -181,7 +181,7 @@ def test_the_readmes_table_is_of_the_shipped_network(fashion: bytes) -> None:
 
     bits = weight_bits(parse_onnx(fashion, "fashion"))
     rows = [line for line in README.read_text().splitlines() if f"{bits:,}" in line]
-    for target in ("host", "cortex-m4", "rram-2t2r-130nm"):
+    for target in ("host", "nrf52840", "rram-2t2r-130nm"):
         assert any(target in row for row in rows), target
 
 

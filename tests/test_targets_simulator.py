@@ -16,17 +16,23 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import Unavailable
-from trit.targets.description import Memory, Microcontroller, load_target
-from trit.targets.microcontroller import Firmware, build_firmware, temporary_firmware, write_firmware
-from trit.targets.simulator import _Machine, run_simulated, simulate
+from trit.targets.description import Microcontroller, available, load_target
+from trit.targets.microcontroller import simulate_unicorn
+from trit.targets.microcontroller.cores import CORES, Region
+from trit.targets.microcontroller.elf import Elf
+from trit.targets.microcontroller.execution import instructions, split
+from trit.targets.microcontroller.firmware import Toolchain, build_firmware, temporary_firmware, write_firmware
+from trit.targets.microcontroller.simulator import Run, Simulator, run_folder, run_image, run_simulated
 
 for package in ("ziglang", "unicorn", "capstone", "elftools"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")
 
+BOARDS = [target for target in map(load_target, available()) if isinstance(target, Microcontroller)]
+
 
 @pytest.fixture(scope="module")
 def board() -> Microcontroller:
-    target = load_target("cortex-m4")
+    target = load_target("nrf52840")
     assert isinstance(target, Microcontroller)
     return target
 
@@ -37,9 +43,14 @@ def graph() -> Graph:
 
 
 @pytest.fixture(scope="module")
-def firmware(graph: Graph, board: Microcontroller) -> Iterator[Firmware]:
-    with temporary_firmware(graph, board) as built:
-        yield built
+def elf(graph: Graph, board: Microcontroller) -> Iterator[Path]:
+    with temporary_firmware(graph, board) as folder:
+        yield build_firmware(board, folder).elf
+
+
+@pytest.fixture(scope="module")
+def run(graph: Graph, board: Microcontroller) -> Run:
+    return run_image(graph, board, random_input(graph, 1, np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -50,15 +61,45 @@ def test_random_networks_give_the_reference_bits(seed: int) -> None:
     np.testing.assert_array_equal(scores.view(np.uint32), reference.run(graph, images).view(np.uint32))
 
 
-def test_counts_are_exact_and_repeat(firmware: Firmware, graph: Graph, board: Microcontroller) -> None:
-    image = random_input(graph, 1, np.random.default_rng(0))
-    first, second = (simulate(firmware.elf, board, graph, image) for _ in range(2))
-    assert first.step_instructions == second.step_instructions
-    assert len(first.step_instructions) == len(Session(to_plan(graph)).steps)
-    assert min(first.step_instructions) > 0
+@pytest.mark.parametrize(("toolchain", "simulator"), [("zig", None), ("gcc", "qemu")])
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_every_board_gives_the_reference_bits(
+    board: Microcontroller, toolchain: Toolchain, simulator: Simulator | None, graph: Graph
+) -> None:
+    images = random_input(graph, 2, np.random.default_rng(0))
+    try:
+        scores = run_simulated(graph, images, board, toolchain, simulator)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    np.testing.assert_array_equal(scores.view(np.uint32), reference.run(graph, images).view(np.uint32))
 
 
-def test_block_counts_equal_single_steps(firmware: Firmware, graph: Graph, board: Microcontroller) -> None:
+def test_counts_are_exact_and_repeat(run: Run, graph: Graph, board: Microcontroller) -> None:
+    again = run_image(graph, board, random_input(graph, 1, np.random.default_rng(0)))
+    first, second = ([sorted(blocks) for blocks in r.execution.steps] for r in (run, again))
+    assert first == second
+    assert len(first) == len(Session(to_plan(graph)).steps)
+    assert min(instructions("cortex-m", blocks) for blocks in first) > 0
+
+
+def test_both_simulators_count_the_same(run: Run, graph: Graph, board: Microcontroller) -> None:
+    from trit.targets.microcontroller import simulate_qemu
+
+    missing = simulate_qemu.why_not(CORES[board.core])
+    if missing:
+        pytest.skip(missing)
+    with temporary_firmware(graph, board, random_input(graph, 1, np.random.default_rng(0))) as folder:
+        executions = [
+            simulate_qemu.run(CORES[board.core], build_firmware(board, folder, program="simulator").elf),
+            run.execution,
+        ]
+    counts = [[instructions("cortex-m", blocks) for blocks in execution.steps] for execution in executions]
+    assert counts[0] == counts[1]
+    taken = [[sum(block.taken for block in blocks) for blocks in execution.steps] for execution in executions]
+    assert taken[0] == taken[1]
+
+
+def test_block_counts_equal_single_steps(elf: Path, graph: Graph, board: Microcontroller) -> None:
     """The counts by blocks against a hook on every instruction, address by address.
 
     The hook does not see the instructions of an IT block whose condition fails; they are issued, and counted.
@@ -66,41 +107,49 @@ def test_block_counts_equal_single_steps(firmware: Firmware, graph: Graph, board
     from unicorn import UC_HOOK_CODE
 
     image, outputs = random_input(graph, 1, np.random.default_rng(0)), graph.tensors[graph.output].shape[0]
-    machine = _Machine(firmware.elf, board)
-    machine.give(image, outputs)
-    machine.count_instructions()
-    machine.run()
+    program = Elf(elf)
+    begins = program.address("step_begins") & ~1
+    machines = [simulate_unicorn._Machine(CORES[board.core], program, (board.flash, board.ram)) for _ in range(2)]
+    for machine in machines:
+        machine.give(image, outputs)
+    machines[0].follow_blocks()
+    single: Counter[int] = Counter()
+    marks = 0
+
+    def on_instruction(_core: object, address: int, _size: int, _user: object) -> None:
+        nonlocal marks
+        marks += address == begins
+        if 0 < marks <= len(Session(to_plan(graph)).steps):
+            single[address] += 1
+
+    machines[1]._core.hook_add(UC_HOOK_CODE, on_instruction)
+    for machine in machines:
+        machine.run()
     by_block: Counter[int] = Counter()
     conditional: set[int] = set()
-    for (start, size), times in machine._blocks.items():
-        left = 0
-        for address, _, mnemonic, _ in machine._decoder.disasm_lite(bytes(machine._core.mem_read(start, size)), start):
-            by_block[address] += times
+    for block in (block for blocks in machines[0].steps() for block in blocks):
+        at, left = block.address, 0
+        for code in split("cortex-m", block.code):
+            by_block[at] += block.runs
             if left:
-                conditional.add(address)
+                conditional.add(at)
                 left -= 1
-            if mnemonic.startswith("it"):
-                left = len(mnemonic) - 1
-
-    machine = _Machine(firmware.elf, board)
-    machine.give(image, outputs)
-    single: Counter[int] = Counter()
-    machine._core.hook_add(UC_HOOK_CODE, lambda _core, address, _size, _user: single.update((address,)))
-    machine.run()
+            if len(code) == 2 and code[1] == 0xBF and code[0] & 15:  # IT: as many more as lie below its lowest set bit
+                left = 4 - ((code[0] & -code[0]).bit_length() - 1)
+            at += len(code)
     assert single.total() > 100_000
     assert {address for address in by_block if by_block[address] != single[address]} <= conditional
 
 
-def test_memory_is_what_the_program_takes(firmware: Firmware, graph: Graph) -> None:
+def test_memory_is_what_the_program_takes(run: Run, graph: Graph) -> None:
     plan = to_plan(graph, lanes=1)
-    assert len(plan) < firmware.flash < len(plan) + 40_000
+    assert len(plan) < run.firmware.flash < len(plan) + 40_000
     arena = Session(plan).arena_size
-    assert arena <= firmware.static_ram <= arena + 256
+    assert arena <= run.firmware.static_ram <= arena + 256
 
 
-def test_the_stack_is_below_what_the_runtime_states(firmware: Firmware, graph: Graph, board: Microcontroller) -> None:
-    run = simulate(firmware.elf, board, graph, random_input(graph, 2, np.random.default_rng(1)))
-    assert 64 < run.stack < 2048 + 512
+def test_the_stack_is_below_what_the_runtime_states(run: Run) -> None:
+    assert 64 < run.execution.stack < 2048 + 512
 
 
 def test_the_program_tells_of_a_wrong_score(graph: Graph, board: Microcontroller, tmp_path: Path) -> None:
@@ -110,8 +159,9 @@ def test_the_program_tells_of_a_wrong_score(graph: Graph, board: Microcontroller
     digit = expected.index("0x") + 9
     flipped = expected[:digit] + ("0" if expected[digit] != "0" else "1") + expected[digit + 1 :]
     source.write_text(f"{head}expected[{flipped}")
-    run = simulate(build_firmware(board, tmp_path).elf, board, graph)
-    assert (run.exit_status, run.text) == (1, "1 of 2 test images give the expected scores\n")
+    execution = run_folder(board, tmp_path).execution
+    assert execution.exit_status == 1
+    assert execution.text.startswith("1 of 2 test images give the expected scores\n")
 
 
 @pytest.mark.parametrize(("region", "name"), [("flash", "flash"), ("ram", "ram")])
@@ -121,7 +171,7 @@ def test_too_large_says_by_how_much(board: Microcontroller, tmp_path: Path, regi
     build.threshold("ternary")
     build.dense(10, "ternary")
     build.scores()
-    small = board.model_copy(update={region: Memory(origin=getattr(board, region).origin, size=4096)})
+    small = board.model_copy(update={region: Region(origin=getattr(board, region).origin, size=4096)})
     write_firmware(build.graph(), small, tmp_path, np.zeros((1, 3, 16, 16), np.uint8))
     with pytest.raises(
         Unavailable, match=rf"too large for .*[\d,]+ bytes more than the 4,096 bytes of {name} there are"

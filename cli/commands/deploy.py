@@ -26,7 +26,7 @@ def deploy(
 ) -> None:
     """Write sources that stand alone (make run, without Python), run them on test images and compare the bits.
 
-    Exit status 1 if any image's scores differ. Example: trit deploy fashion.onnx --target cortex-m4 -o firmware
+    Exit status 1 if any image's scores differ. Example: trit deploy fashion.onnx --target nrf52840 -o firmware
     """
     from trit.files import read_model
     from trit.inputs import inputs_for

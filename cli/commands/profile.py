@@ -28,7 +28,7 @@ def profile(
 ) -> None:
     """Time, energy and memory of a model on targets, layer by layer, for one image.
 
-    Example: trit profile fashion.onnx --target host,cortex-m4,rram-2t2r-130nm
+    Example: trit profile fashion.onnx --target host,nrf52840,rram-2t2r-130nm
     """
     from trit.files import read_model
     from trit.inputs import inputs_for

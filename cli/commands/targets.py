@@ -17,7 +17,7 @@ def targets(
 ) -> None:
     """List the targets, or explain one: every figure with its unit, origin and source.
 
-    Example: trit targets cortex-m4
+    Example: trit targets nrf52840
     """
     from trit.targets.description import available, load_target
 

@@ -28,10 +28,29 @@ static int fail(trit_status status) {
     return 2;
 }
 
+static void write_scores(const float scores[MODEL_OUTPUT_SIZE]) {
+    static const char digits[] = "0123456789abcdef";
+    uint32_t i, k, bits;
+    platform_write("score");
+    for (i = 0; i < MODEL_OUTPUT_SIZE; i++) {
+        char text[10] = " ";
+        memcpy(&bits, &scores[i], sizeof bits);
+        for (k = 0; k < 8; k++) text[1 + k] = digits[bits >> (28 - 4 * k) & 15];
+        platform_write(text);
+    }
+    platform_write("\n");
+}
+
+static void write_count(const char *before, uint32_t count, const char *after) {
+    char text[12] = {0};
+    platform_write(before);
+    platform_write(decimal(text + 11, count));
+    platform_write(after);
+}
+
 int main(void) {
     trit_plan plan;
     uint32_t i, right = 0;
-    char text[12] = {0};
     float scores[MODEL_OUTPUT_SIZE];
     trit_status status = trit_open(&plan, model, model_size);
     if (status != TRIT_OK) return fail(status);
@@ -41,11 +60,12 @@ int main(void) {
         if (status != TRIT_OK) return fail(status);
         if (test.scores) memcpy(test.scores + i * MODEL_OUTPUT_SIZE, scores, sizeof scores);
         if (test.expected) right += !memcmp(test.expected + i * MODEL_OUTPUT_SIZE, scores, sizeof scores);
+        if (!test.scores && !test.expected) write_scores(scores);
     }
-    if (!test.expected) return 0;
-    platform_write(decimal(text + 11, right));
-    platform_write(" of ");
-    platform_write(decimal(text + 11, test.count));
-    platform_write(" test images give the expected scores\n");
-    return right == test.count ? 0 : 1;
+    if (test.expected) {
+        write_count("", right, " of ");
+        write_count("", test.count, " test images give the expected scores\n");
+    }
+    if (platform_stack_used() != 0) write_count("stack ", platform_stack_used(), " bytes\n");
+    return test.expected && right != test.count;
 }

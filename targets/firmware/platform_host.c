@@ -12,3 +12,7 @@ void platform_write(const char *text) {
 _Noreturn void platform_exit(int status) {
     exit(status);
 }
+
+uint32_t platform_stack_used(void) {
+    return 0;
+}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,19 +23,25 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import MissingExtra, TritError, Unavailable
 from trit.targets.description import Microcontroller
-from trit.targets.sources import Images, write_sources
+from trit.targets.microcontroller.cores import CORES, Family, Region
+from trit.targets.sources import Images, write_sources, write_template
 
+Toolchain = Literal["zig", "gcc"]
+Program = Literal["firmware", "simulator"]  # linked for the board's memories, or for those of QEMU's machine
+LANES = 1  # output channels interleaved in the plan: a microcontroller computes one at a time
 FILES = {
     "Makefile": "microcontroller.mk",
-    "cortex_m.ld": "cortex_m.ld",
     "freestanding/string.h": "string.h",
     "main.c": "main.c",
     "platform.h": "platform.h",
-    "platform_cortex_m.c": "platform_cortex_m.c",
+    "memory.c": "memory.c",
+    "stack.h": "stack.h",
     "platform_host.c": "platform_host.c",
 }
-ZIG_TARGETS = {"cortex-m4": "-target thumb-freestanding-eabihf -mcpu=cortex_m4+vfp4d16sp"}
-LANES = 1  # output channels interleaved in the plan: a microcontroller computes one at a time
+FAMILY_FILES: dict[Family, dict[str, str]] = {
+    "cortex-m": {"platform_board.c": "platform_cortex_m.c"},
+    "riscv": {"platform_board.c": "platform_riscv.c"},
+}
 
 
 @dataclass(frozen=True)
@@ -46,41 +53,81 @@ class Firmware:
     static_ram: int  # arena and variables, without the stack
 
 
-def write_firmware(graph: Graph, target: Microcontroller, folder: Path, images: Images) -> None:
+def write_firmware(
+    graph: Graph, target: Microcontroller, folder: Path, images: Images, with_scores: bool = True
+) -> None:
     """The build directory of the graph's firmware, with the images and their scores as its test."""
-    plan = to_plan(graph, lanes=LANES)
+    core, plan = CORES[target.core], to_plan(graph, lanes=LANES)
     values = {
         "target": target.name,
-        "flash_origin": hex(target.flash.origin),
-        "flash_size": hex(target.flash.size),
-        "ram_origin": hex(target.ram.origin),
-        "ram_size": hex(target.ram.size),
+        "gcc": core.gcc,
+        "gcc_flags": core.gcc_flags,
+        "gcc_link_flags": core.gcc_link_flags,
+        "zig_flags": core.zig,
+        "qemu": core.qemu.command,
+        "qemu_flags": core.qemu.flags,
     }
-    write_sources(folder, plan, images, Session(plan).run(images), FILES, values)
+    scores = Session(plan).run(images) if with_scores else None
+    write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values)
+    for name, flash, ram in (
+        ("firmware", target.flash, target.ram),
+        ("simulator", core.qemu.flash, core.qemu.ram),
+    ):
+        write_template(folder / f"{name}.ld", "microcontroller.ld", _memories(target.name, flash, ram))
 
 
-def build_firmware(target: Microcontroller, folder: Path) -> Firmware:
-    """Run the build directory's Makefile with zig. Raises TritError if the program is too large, saying by how much."""
-    if importlib.util.find_spec("ziglang") is None:
-        raise MissingExtra("ziglang", "mcu")
+def _memories(name: str, flash: Region, ram: Region) -> dict[str, str]:
+    return {
+        "target": name,
+        "flash_origin": hex(flash.origin),
+        "flash_size": hex(flash.size),
+        "ram_origin": hex(ram.origin),
+        "ram_size": hex(ram.size),
+    }
+
+
+def build_firmware(
+    target: Microcontroller, folder: Path, toolchain: Toolchain = "zig", program: Program = "firmware"
+) -> Firmware:
+    """Run the build directory's Makefile. Raises TritError if the program is too large, saying by how much."""
     if shutil.which("make") is None:
         raise Unavailable("make is not installed (Debian: apt-get install make)")
-    compiler = f"{sys.executable} -m ziglang cc {ZIG_TARGETS[target.core]}"
-    command = ["make", "-s", "-j2", "-C", str(folder), "firmware.elf", f"CROSS_CC={compiler}"]
+    command = ["make", "-s", "-j2", "-C", str(folder), f"{program}.elf", *_compiler(target, toolchain)]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment())
     if done.returncode:
         _refuse_overflow(target, done.stderr)
         raise TritError(f"{folder}: the firmware does not build: {done.stderr.strip()[-400:]}")
-    return _measure(folder / "firmware.elf")
+    return _measure(folder / f"{program}.elf")
+
+
+def _compiler(target: Microcontroller, toolchain: Toolchain) -> list[str]:
+    core = CORES[target.core]
+    if toolchain == "zig":
+        if importlib.util.find_spec("ziglang") is None:
+            raise MissingExtra("ziglang", "mcu")
+        return [
+            f"CROSS_CC={sys.executable} -m ziglang cc {core.zig}",
+            "CROSS_LD=$(CROSS_CC)",
+            "LIBRARIES=-lcompiler_rt",
+        ]
+    if shutil.which(f"{core.gcc}gcc") is None:
+        package = "gcc-" + core.gcc.strip("-")
+        raise Unavailable(f"{core.gcc}gcc is not installed (Debian: apt-get install {package})")
+    return ["TOOLCHAIN=gcc"]
 
 
 @contextmanager
-def temporary_firmware(graph: Graph, target: Microcontroller) -> Iterator[Firmware]:
-    """The graph's firmware in a folder that is gone afterwards, with one blank test image."""
+def temporary_firmware(
+    graph: Graph, target: Microcontroller, images: Images | None = None, with_scores: bool = True
+) -> Iterator[Path]:
+    """The folder of the graph's firmware, gone afterwards, with these test images or a blank one.
+
+    Without expected scores the program prints those that it computes.
+    """
     with tempfile.TemporaryDirectory(prefix="trit-") as folder:
-        image = np.zeros((1, *graph.tensors[graph.input].shape), np.uint8)
-        write_firmware(graph, target, Path(folder), image)
-        yield build_firmware(target, Path(folder))
+        blank = np.zeros((1, *graph.tensors[graph.input].shape), np.uint8)
+        write_firmware(graph, target, Path(folder), blank if images is None else images, with_scores)
+        yield Path(folder)
 
 
 def _environment() -> dict[str, str]:
