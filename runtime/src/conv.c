@@ -91,17 +91,19 @@ trit_status trit_conv_check(const trit_call *c) {
 
 void trit_conv_run(const trit_call *c) {
     const trit_kernels *kernels = trit_kernels_of(c->variant);
-    int is_bytes = c->in->kind == TRIT_KIND_UINT8, is_int8 = c->step->weight_kind == TRIT_KIND_INT8;
+    const uint32_t packed = TRIT_USES_CONV_BINARY | TRIT_USES_CONV_TERNARY; /* kinds of input to weights of bits */
+    int is_bytes = trit_kind_is(packed, TRIT_KIND_BIT(UINT8), c->in->kind);
+    int is_int8 = TRIT_USES_CONV_INT8 && (!packed || c->step->weight_kind == TRIT_KIND_INT8);
     int (*kernel)(const trit_call *) = is_int8 ? NULL : is_bytes ? kernels->conv_bytes : kernels->conv_bits;
     if (kernel && kernel(c)) return;
-    if (trit_conv_is_depthwise(c))
+    if (TRIT_USES_CONV_DEPTHWISE && trit_conv_is_depthwise(c))
         trit_conv_depthwise(c);
     else if (is_int8)
         trit_conv_int8(c);
     else if (is_bytes)
         trit_conv_bytes(c);
-    else if (c->step->groups > 1)
+    else if (TRIT_USES_CONV_GROUPED && c->step->groups > 1)
         trit_conv_grouped(c);
-    else
+    else if ((packed & TRIT_KIND_BITS) && TRIT_USES_CONV_PLAIN)
         trit_conv_bits(c);
 }

@@ -67,7 +67,7 @@ typedef struct trit_span {
 
 /* ceil(distance / dilation); most windows have no dilation, and some processors no division. */
 static inline uint32_t trit_taps_before(uint32_t distance, uint32_t dilation) {
-    return dilation == 1 ? distance : (distance + dilation - 1) / dilation;
+    return !TRIT_USES_DILATION || dilation == 1 ? distance : (distance + dilation - 1) / dilation;
 }
 
 static inline trit_span trit_window_span(uint32_t position, uint32_t stride, uint32_t padding, uint32_t kernel,

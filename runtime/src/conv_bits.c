@@ -102,7 +102,9 @@ static inline void convolve(const trit_call *c, uint32_t a_planes, uint32_t w_pl
 }
 
 void trit_conv_bits(const trit_call *c) {
-    int a = c->in->kind == TRIT_KIND_TERNARY, w = c->step->weight_kind == TRIT_KIND_TERNARY;
+    const uint32_t binary = TRIT_USES_CONV_BINARY & TRIT_KIND_BITS, ternary = TRIT_USES_CONV_TERNARY & TRIT_KIND_BITS;
+    int a = trit_kind_is(binary | ternary, TRIT_KIND_BIT(TERNARY), c->in->kind);
+    int w = ternary && (!binary || c->step->weight_kind == TRIT_KIND_TERNARY);
     if (a && w)
         convolve(c, 2, 2);
     else if (a)

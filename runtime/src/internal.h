@@ -6,6 +6,7 @@
 #include "format.h"
 #include "trit/bits.h"
 #include "trit/trit.h"
+#include "uses.h"
 
 /* One step, resolved. x, y, z are null while checking. */
 typedef struct trit_call {

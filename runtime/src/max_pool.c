@@ -74,7 +74,7 @@ void trit_max_pool_run(const trit_call *c) {
         for (x = 0; x < c->out->width; x++, pixel++) {
             trit_span columns = trit_columns(c, x);
             for (word = 0; word < words; word++) {
-                if (trit_is_bits(c->in->kind))
+                if (trit_kind_is(TRIT_USES_MAX_POOL, TRIT_KIND_BITS, c->in->kind))
                     pool_bits(c, rows, columns, pixel, word, minimum ? minimum[word] : 0);
                 else
                     pool_values(c, rows, columns, pixel, word, minimum ? minimum[word] : 0);

@@ -198,10 +198,12 @@ trit_status trit_open(trit_plan *plan, const void *data, size_t size) {
     if (!plan || !data) return TRIT_NULL_POINTER;
     opened.data = data;
     opened.variant = TRIT_VARIANT_SCALAR; /* asking the processor takes time: only for a plan that is right */
-    status = check_header(data, size);
-    if (status == TRIT_OK) status = check_tables(&opened);
-    if (status == TRIT_OK) status = check_contents(&opened);
-    if (status != TRIT_OK) return status;
+    if (!TRIT_TRUSTS_PLAN) {
+        status = check_header(data, size);
+        if (status == TRIT_OK) status = check_tables(&opened);
+        if (status == TRIT_OK) status = check_contents(&opened);
+        if (status != TRIT_OK) return status;
+    }
     opened.variant = trit_best_variant();
     *plan = opened;
     return TRIT_OK;

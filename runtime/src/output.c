@@ -21,7 +21,7 @@ static void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word,
     const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo + c->out->channels;
     uint32_t count = trit_channels_in_word(c->out->channels, word), below = 0, above = 0, i;
     for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
-    if (c->out->kind == TRIT_KIND_TERNARY)
+    if (trit_kind_is(TRIT_USES_OUTPUTS & TRIT_KIND_BITS, TRIT_KIND_BIT(TERNARY), c->out->kind))
         for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= hi[i]) << i;
     trit_store_levels(c, pixel, word, below, above);
 }
@@ -38,9 +38,9 @@ static void store_rescaled(const trit_call *c, uint32_t pixel, uint32_t word, co
 }
 
 void trit_store_output(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
-    if (c->out->kind == TRIT_KIND_INT32)
+    if (trit_kind_is(TRIT_USES_OUTPUTS, TRIT_KIND_BIT(INT32), c->out->kind))
         trit_store(c->out, c->z, pixel, word, acc);
-    else if (c->out->kind == TRIT_KIND_UINT8)
+    else if (trit_kind_is(TRIT_USES_OUTPUTS, TRIT_KIND_BIT(UINT8), c->out->kind))
         store_rescaled(c, pixel, word, acc);
     else
         store_thresholded(c, pixel, word, acc);

@@ -20,7 +20,7 @@ uint32_t trit_step_count(const trit_plan *plan) {
 
 static void run_step(const trit_call *call) {
     static void (*const runs[])(const trit_call *) = {
-#define X(name, function, text) trit_##function##_run,
+#define X(name, function, text) TRIT_USES_##name ? trit_##function##_run : NULL,
         TRIT_OPERATORS(X)
 #undef X
     };

@@ -22,12 +22,6 @@ static char *decimal(char *end, uint32_t value) {
     return end;
 }
 
-static int fail(trit_status status) {
-    platform_write(trit_status_text(status));
-    platform_write("\n");
-    return 2;
-}
-
 static void write_scores(const float scores[MODEL_OUTPUT_SIZE]) {
     static const char digits[] = "0123456789abcdef";
     uint32_t i, k, bits;
@@ -46,6 +40,11 @@ static void write_count(const char *before, uint32_t count, const char *after) {
     platform_write(before);
     platform_write(decimal(text + 11, count));
     platform_write(after);
+}
+
+static int fail(trit_status status) {
+    write_count("trit_status ", (uint32_t)status, "\n");
+    return 2;
 }
 
 int main(void) {

@@ -2,6 +2,7 @@
 #   make               builds firmware.elf for the board
 #   make run           runs the test images under $qemu; where that is missing, the same sources on this machine
 #   make run-host      runs the same sources on this machine
+#   OPTIMIZE=-Os       makes smaller code
 #   TOOLCHAIN=zig      takes zig where ${gcc}gcc would be taken
 TOOLCHAIN ?= $$(if $$(shell command -v ${gcc}gcc),gcc,zig)
 ifeq ($$(TOOLCHAIN),gcc)
@@ -15,8 +16,9 @@ CROSS_LD ?= $$(CROSS_CC)
 LIBRARIES ?= -lcompiler_rt
 endif
 QEMU ?= $qemu
-FLAGS := -std=gnu99 -O2 -ffp-contract=off -Iinclude -Isrc -I.
-CROSS_FLAGS := $$(FLAGS) -Ifreestanding -ffreestanding -fno-builtin -fomit-frame-pointer -ffunction-sections \
+OPTIMIZE ?= -O2
+FLAGS := -std=gnu99 $$(OPTIMIZE) -ffp-contract=off -Iinclude -Isrc -I.
+CROSS_FLAGS := $$(FLAGS) -DTRIT_CONFIG='"config.h"' -Ifreestanding -ffreestanding -fno-builtin -fomit-frame-pointer -ffunction-sections \
   -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
 SOURCES := main.c model.c test_images.c $$(wildcard src/*.c)
 OBJECTS := $$(patsubst %.c,build/%.o,$$(SOURCES) platform_board.c memory.c)

@@ -22,7 +22,9 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import MissingExtra, TritError, Unavailable
+from trit.runtime.files import write_atomic
 from trit.targets.description import Microcontroller
+from trit.targets.microcontroller.config import config_header
 from trit.targets.microcontroller.cores import CORES, Family, Region
 from trit.targets.sources import Images, write_sources, write_template
 
@@ -67,8 +69,10 @@ def write_firmware(
         "qemu": core.qemu.command,
         "qemu_flags": core.qemu.flags,
     }
-    scores = Session(plan).run(images) if with_scores else None
+    session = Session(plan)
+    scores = session.run(images) if with_scores else None
     write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values)
+    write_atomic(folder / "config.h", config_header(graph, session).encode())
     for name, flash, ram in (
         ("firmware", target.flash, target.ram),
         ("simulator", core.qemu.flash, core.qemu.ram),

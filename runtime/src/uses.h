@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a program leaves out of the library: firmware for one plan links only what that plan uses.
+ *
+ * TRIT_CONFIG names a header that `trit deploy` writes. It gives, for each operator, TRIT_USES_<OPERATOR>, the kinds of its
+ * inputs, a bit each; for Conv they are told apart by the weights. Without it the library runs every plan.
+ */
+#ifndef TRIT_USES_H
+#define TRIT_USES_H
+
+#include "format.h"
+
+#ifdef TRIT_CONFIG
+#include TRIT_CONFIG
+#else
+#define TRIT_USES_INTERLEAVE ~0u
+#define TRIT_USES_CONV_BINARY ~0u
+#define TRIT_USES_CONV_TERNARY ~0u
+#define TRIT_USES_CONV_INT8 ~0u
+#define TRIT_USES_CONV_GROUPED ~0u   /* several groups, of several channels each */
+#define TRIT_USES_CONV_DEPTHWISE ~0u /* a group a channel */
+#define TRIT_USES_CONV_PLAIN ~0u     /* one group */
+#define TRIT_USES_THRESHOLD ~0u
+#define TRIT_USES_MAX_POOL ~0u
+#define TRIT_USES_SUM_POOL ~0u
+#define TRIT_USES_ADD ~0u
+#define TRIT_USES_SCORES ~0u
+#define TRIT_USES_CONCAT ~0u
+#define TRIT_USES_RESCALE ~0u
+#define TRIT_USES_OUTPUTS ~0u /* kinds that the output stage stores */
+#define TRIT_USES_DILATION 1
+#define TRIT_TRUSTS_PLAN 0    /* 1: the plan is part of the program and was checked when that was made */
+#endif
+#define TRIT_USES_CONV (TRIT_USES_CONV_BINARY | TRIT_USES_CONV_TERNARY | TRIT_USES_CONV_INT8)
+
+#define TRIT_KIND_BIT(name) (1u << TRIT_KIND_##name)
+#define TRIT_KIND_BITS (TRIT_KIND_BIT(BINARY) | TRIT_KIND_BIT(TERNARY))
+
+/* Is `kind` among `wanted`? Known to the compiler where all or none of the kinds in use are. */
+static inline int trit_kind_is(uint32_t used, uint32_t wanted, uint32_t kind) {
+    if ((used & wanted) == 0) return 0;
+    if ((used & ~wanted) == 0) return 1;
+    return (int)(wanted >> kind & 1);
+}
+
+#endif
