@@ -23,8 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.host_layers import CONVOLUTIONS, DENSE, Layer, Run, ort_conv, ort_two_bits, step_time
+from benchmarks.host_layers import CONVOLUTIONS, DENSE, Run, ort_conv, ort_two_bits, step_time
 from benchmarks.host_networks import large_plan, network, ort_network
+from benchmarks.layers import Layer
 from benchmarks.report import Row, interleaved, ratio, run
 from trit.export.graph import Kind, WeightKind
 from trit.runtime import Session
