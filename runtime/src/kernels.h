@@ -22,6 +22,9 @@ typedef struct trit_kernels {
 TRIT_VARIANTS(X)
 #undef X
 
+int trit_conv_bits_carry_save(const trit_call *c);
+int trit_conv_bits_lookup(const trit_call *c);
+
 const trit_kernels *trit_kernels_of(trit_variant variant);
 
 #endif

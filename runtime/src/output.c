@@ -18,11 +18,15 @@ trit_status trit_check_output(const trit_call *c, uint64_t bound) {
 }
 
 static void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
-    const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo + c->out->channels;
-    uint32_t count = trit_channels_in_word(c->out->channels, word), below = 0, above = 0, i;
-    for (i = 0; i < count; i++) below |= (uint32_t)(acc[i] < lo[i]) << i;
-    if (trit_kind_is(TRIT_USES_OUTPUTS & TRIT_KIND_BITS, TRIT_KIND_BIT(TERNARY), c->out->kind))
-        for (i = 0; i < count; i++) above |= (uint32_t)(acc[i] >= hi[i]) << i;
+    const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo, *end = acc + trit_channels_in_word(c->out->channels, word);
+    const int ternary = (TRIT_USES_OUTPUTS & TRIT_KIND_BIT(TERNARY)) != 0;
+    uint32_t below = 0, above = 0, bit;
+    if (ternary && c->out->kind == TRIT_KIND_TERNARY) hi += c->out->channels;
+    for (bit = 1; acc < end; bit += bit) {
+        int32_t value = *acc++;
+        if (value < *lo++) below |= bit;
+        if (ternary && value >= *hi++) above |= bit; /* not looked at where the output is binary */
+    }
     trit_store_levels(c, pixel, word, below, above);
 }
 

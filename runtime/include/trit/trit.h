@@ -43,10 +43,11 @@ typedef enum trit_status {
 
 /* X(name, text): kernel variants, slowest first. All give the same bits. src/variant_<text>.c has each one's kernels. */
 #define TRIT_VARIANTS(X) \
-    X(SCALAR, scalar)     \
-    X(PORTABLE, portable) \
-    X(NEON, neon)         \
-    X(AVX2, avx2)         \
+    X(SCALAR, scalar)         \
+    X(CARRY_SAVE, carry_save) \
+    X(PORTABLE, portable)     \
+    X(NEON, neon)             \
+    X(AVX2, avx2)             \
     X(AVX512, avx512)
 
 typedef enum trit_variant {

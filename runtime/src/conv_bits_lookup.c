@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution of bits with binary weights by looking sums up, for eight output pixels at a time: four weights of an output
+ * channel select a word of which nibble j is how many products they make -1 at pixel j. The tables of 32 weights are made
+ * once for 64 output channels. acc = products that are not 0 - 2 * sum; outside the image activations are 0.
+ */
+#include "conv_bits.h"
+#include "kernels.h"
+
+#define PIXELS 8u  /* nibbles of a word */
+#define GROUP 4u   /* weights that a nibble holds: 16 sums a table */
+#define TABLES (TRIT_WORD_BITS / GROUP)
+#define CHANNELS (2 * TRIT_WORD_BITS)
+#define MOST_WORDS 2000u /* of a row: a word adds 32 at most to 16 bits */
+
+#if defined(__GNUC__) || defined(__clang__)
+#define NOINLINE __attribute__((noinline)) /* two frames of less than 1280 bytes, not one of more */
+#else
+#define NOINLINE
+#endif
+
+typedef uint32_t table[1u << GROUP];
+
+/* A channel's sums in 16 bits: of pixels 0 and 4, 2 and 6, 1 and 5, 3 and 7. */
+typedef struct sums {
+    uint32_t pair[4];
+} sums;
+
+/* Nibble j of word k: channels 4k ... 4k + 3 of the word, at pixel j. */
+typedef struct activations {
+    uint32_t nonzero[TABLES], sign[TABLES];
+} activations;
+
+/* Nibble k of word j changes places with nibble j of word k. */
+static void transpose(uint32_t x[TABLES]) {
+    uint32_t shift, mask = 0xffff, k;
+    for (shift = 16; shift >= GROUP; shift /= 2, mask ^= mask << shift) {
+        uint32_t step = shift / GROUP;
+        for (k = 0; k < TABLES; k = (k + step + 1) & ~step) {
+            uint32_t change = ((x[k] >> shift) ^ x[k + step]) & mask;
+            x[k + step] ^= change;
+            x[k] ^= change << shift;
+        }
+    }
+}
+
+/* The activations under tap (ky, kx) of pixels first ... first + count - 1; null outside the image. */
+static void find(const trit_call *c, uint32_t first, uint32_t count, uint32_t ky, uint32_t kx,
+                 const uint32_t *at[PIXELS]) {
+    const trit_step *s = c->step;
+    uint32_t size = trit_planes(c->in->kind) * trit_words(c->in->channels), y = first / c->out->width, j;
+    uint32_t x = first - y * c->out->width;
+    uint32_t row = y * s->stride[0] + ky * s->dilation[0] - s->padding[0];
+    uint32_t column = x * s->stride[1] + kx * s->dilation[1] - s->padding[1];
+    for (j = 0; j < PIXELS; j++) {
+        int inside = j < count && row < c->in->height && column < c->in->width;
+        at[j] = inside ? (const uint32_t *)c->x + ((size_t)row * c->in->width + column) * size : NULL;
+        column += s->stride[1];
+        if (++x < c->out->width) continue;
+        x = 0;
+        row += s->stride[0];
+        column = (uint32_t)kx * s->dilation[1] - s->padding[1];
+    }
+}
+
+static void load(const trit_call *c, const uint32_t *const at[PIXELS], uint32_t word, activations *to) {
+    uint32_t sign = (trit_planes(c->in->kind) - 1) * trit_words(c->in->channels) + word, j;
+    for (j = 0; j < PIXELS; j++) {
+        to->nonzero[j] = to->sign[j] = 0;
+        if (!at[j]) continue;
+        to->nonzero[j] = sign == word ? trit_word_mask(c->in->channels, word) : at[j][word];
+        to->sign[j] = at[j][sign];
+    }
+    transpose(to->nonzero);
+    transpose(to->sign);
+}
+
+/* Entry w: pixels where the product with weight i is -1: those of minus[i] where bit i of w is 0 (+1), else of plus[i]. */
+static void make_table(uint32_t nonzero, uint32_t sign, table to) {
+    const uint32_t ones = UINT32_C(0x11111111), plus = nonzero ^ sign;
+    uint32_t low0 = (sign & ones) + ((sign >> 1) & ones), low1 = (plus & ones) + ((sign >> 1) & ones);
+    uint32_t low2 = (sign & ones) + ((plus >> 1) & ones), low3 = (plus & ones) + ((plus >> 1) & ones);
+    uint32_t i;
+    for (i = 0; i < 4; i++, to += 4) {
+        uint32_t high = ((i & 1 ? plus : sign) >> 2) & ones;
+        high += ((i & 2 ? plus : sign) >> 3) & ones;
+        to[0] = low0 + high;
+        to[1] = low1 + high;
+        to[2] = low2 + high;
+        to[3] = low3 + high;
+    }
+}
+
+/* Sums of bytes: `even` of pixels 0, 2, 4, 6. */
+static inline void add_bytes(sums *to, uint32_t even, uint32_t odd) {
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+    __asm__("uxtab16 %0, %0, %1" : "+r"(to->pair[0]) : "r"(even));
+    __asm__("uxtab16 %0, %0, %1, ror #8" : "+r"(to->pair[1]) : "r"(even));
+    __asm__("uxtab16 %0, %0, %1" : "+r"(to->pair[2]) : "r"(odd));
+    __asm__("uxtab16 %0, %0, %1, ror #8" : "+r"(to->pair[3]) : "r"(odd));
+#else
+    const uint32_t low = UINT32_C(0x00ff00ff);
+    to->pair[0] += even & low;
+    to->pair[1] += (even >> 8) & low;
+    to->pair[2] += odd & low;
+    to->pair[3] += (odd >> 8) & low;
+#endif
+}
+
+/* The sums that weights 4k ... 4k + 3 of a word select. */
+static inline uint32_t look_up(const table *tables, uint32_t k, uint32_t weights) {
+    return tables[k][(weights >> (GROUP * k)) % (1u << GROUP)];
+}
+
+/* Three tables add 12 to a nibble at most. */
+static void add_channels(sums *to, uint32_t count, const table *tables, const uint32_t *w, size_t row) {
+    const uint32_t low = UINT32_C(0x0f0f0f0f);
+    for (; count > 0; count--, to++, w += row) {
+        uint32_t sum = look_up(tables, 0, *w) + look_up(tables, 1, *w) + look_up(tables, 2, *w);
+        uint32_t even = sum & low, odd = (sum >> 4) & low;
+        sum = look_up(tables, 3, *w) + look_up(tables, 4, *w) + look_up(tables, 5, *w);
+        even += sum & low;
+        odd += (sum >> 4) & low;
+        sum = look_up(tables, 6, *w) + look_up(tables, 7, *w);
+        add_bytes(to, even + (sum & low), odd + ((sum >> 4) & low));
+    }
+}
+
+/* Word `word` under a tap: adds to the sums of `count` channels and, behind them, of products that are not 0. */
+static NOINLINE void add_word(const trit_call *c, const uint32_t *const at[PIXELS], uint32_t word, const uint32_t *w,
+                              uint32_t count, sums *to) {
+    static const uint32_t both[2] = {0, UINT32_MAX};
+    table tables[TABLES];
+    activations a;
+    uint32_t k;
+    load(c, at, word, &a);
+    for (k = 0; k < TABLES; k++) make_table(a.nonzero[k], a.sign[k], tables[k]);
+    add_channels(to, count, (const table *)tables, w, trit_conv_row_words(c));
+    add_channels(to + count, 1, (const table *)tables, both, 0);
+    add_channels(to + count, 1, (const table *)tables, both + 1, 0);
+}
+
+/* All words under tap (ky, kx); returns where the next tap's weights are. */
+static NOINLINE const uint32_t *add_tap(const trit_call *c, uint32_t pixel, uint32_t pixels, uint32_t ky, uint32_t kx,
+                                        const uint32_t *w, uint32_t count, sums *to) {
+    const uint32_t *at[PIXELS];
+    uint32_t i;
+    find(c, pixel, pixels, ky, kx, at);
+    for (i = 0; i < trit_words(c->in->channels); i++) add_word(c, at, i, w++, count, to);
+    return w;
+}
+
+/* Stores pixel j of the channels in word `word`. */
+static NOINLINE void store(const trit_call *c, const sums *from, const sums *total, uint32_t pixel, uint32_t j,
+                           uint32_t word) {
+    uint32_t pair = (j & 1) * 2 + (j & 2) / 2, shift = j & 4 ? 16 : 0, all = (total->pair[pair] >> shift) & 0xffff, i;
+    int32_t acc[TRIT_WORD_BITS];
+    for (i = 0; i < trit_channels_in_word(c->out->channels, word); i++)
+        acc[i] = (int32_t)all - 2 * (int32_t)((from[i].pair[pair] >> shift) & 0xffff);
+    trit_store_output(c, pixel, word, acc);
+}
+
+/* Up to 64 output channels of up to eight pixels. */
+static void convolve_pixels(const trit_call *c, uint32_t pixel, uint32_t pixels, uint32_t channel) {
+    static const sums zero = {{0, 0, 0, 0}};
+    uint32_t left = c->out->channels - channel, count = left < CHANNELS ? left : CHANNELS, ky, kx, i, j;
+    const uint32_t *w = trit_conv_row(c, channel);
+    sums to[CHANNELS + 1];
+    for (i = 0; i <= count; i++) to[i] = zero;
+    for (ky = 0; ky < c->step->kernel[0]; ky++)
+        for (kx = 0; kx < c->step->kernel[1]; kx++) w = add_tap(c, pixel, pixels, ky, kx, w, count, to);
+    for (i = 0; i < count; i += TRIT_WORD_BITS)
+        for (j = 0; j < pixels; j++) store(c, to + i, to + count, pixel + j, j, (channel + i) / TRIT_WORD_BITS);
+}
+
+int trit_conv_bits_lookup(const trit_call *c) {
+    uint32_t pixels = c->out->height * c->out->width, pixel, channel;
+    if (c->step->lanes != 1 || c->step->groups != 1 || c->step->weight_kind != TRIT_KIND_BINARY) return 0;
+    if (pixels < PIXELS || trit_conv_row_words(c) > MOST_WORDS) return 0;
+    for (pixel = 0; pixel < pixels; pixel += PIXELS)
+        for (channel = 0; channel < c->out->channels; channel += CHANNELS)
+            convolve_pixels(c, pixel, pixels - pixel < PIXELS ? pixels - pixel : PIXELS, channel);
+    return 1;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution of bits with bits, one group and weights of one lane, where a window is gathered once into a string of
+ * words that all output channels run over. Small processors gain by it: what there is to say about borders, dilation and
+ * planes is said once a window, and a kernel is one loop over words.
+ */
+#ifndef TRIT_CONV_STRINGS_H
+#define TRIT_CONV_STRINGS_H
+
+#include "conv_bits.h"
+
+/* A piece of a window. An element is a word of channels under a tap: with binary weights the words
+ *     sign  or  nonzero, sign
+ * whose weights lie one behind another; with ternary weights
+ *     sign, offset  or  nonzero, sign, offset
+ * where the weights' nonzero word is at `offset` bytes from the row's beginning, and their sign word `plane` words on.
+ */
+typedef struct trit_string {
+    const uint32_t *a, *w; /* w: of the first row, for the first element or, with ternary weights, of the whole row */
+    uint32_t elements, plane;
+    size_t row; /* words from one row's weights to the next row's */
+} trit_string;
+
+/* acc[i] = from[i] - 2 * (products in the piece that are -1), for `rows` output channels; where both sides are ternary,
+ * acc[i] = from[i] - 32 * elements + (sum of the products). */
+typedef void trit_add_strings(const trit_string *s, uint32_t rows, const int32_t *from, int32_t *acc);
+
+/* Returns 0 where it declines: weights of several lanes, or several groups. */
+int trit_conv_strings(const trit_call *c, trit_add_strings *add);
+
+#endif

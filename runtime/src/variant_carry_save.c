@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The carry_save variant: plain C for processors without vectors, from the Cortex-M0+ up. */
+#include "kernels.h"
+
+static int always(void) {
+    return 1;
+}
+
+const trit_kernels trit_kernels_carry_save = {always, trit_conv_bits_carry_save, NULL};
