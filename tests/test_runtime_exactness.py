@@ -171,6 +171,31 @@ def test_extreme_values(activation: str, weights: str) -> None:
     assert_same_bits(graph, random_input(graph, 2, rng))
 
 
+@pytest.mark.parametrize("activation", ["binary", "ternary"])
+@pytest.mark.parametrize("weights", ["binary", "ternary"])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (7, 9), (8, 8)])
+def test_depthwise_with_thresholds(activation: str, weights: str, kernel: Pair) -> None:
+    """Thresholds in, at and beyond the range of sums, up to more taps than the sliced sums hold, all borders cut."""
+    rng = np.random.default_rng(kernel[0])
+    taps = kernel[0] * kernel[1]
+    for channels in WORD_BOUNDARIES:
+        for output in ("binary", "ternary"):
+            build = builder(rng, (2, 9, 10), 128)
+            build.conv(channels, "ternary", (1, 1), padding=(0, 0, 0, 0))
+            build.threshold(activation)
+            build.conv(channels, weights, kernel, (2, 1), (2, 3, 1, 2), groups=channels)
+            if channels > 1:
+                build.nodes[-1].weights[: channels // 2] = -1
+            build.threshold(output)
+            threshold = build.nodes[-1]
+            ends = np.array([-(2**31), -taps - 1, -taps, 1 - taps, taps - 1, taps, taps + 1, 2**31 - 1])
+            at_end = rng.random(channels) < 0.5
+            threshold.lo[at_end] = np.sort(rng.choice(ends, (2, channels)), axis=0)[0][at_end]
+            threshold.hi[:] = threshold.lo if output == "binary" else np.maximum(threshold.lo, threshold.hi)
+            graph = score(build)
+            assert_same_bits(graph, random_input(graph, 2, rng))
+
+
 def test_layers_of_one_dimension() -> None:
     rng = np.random.default_rng(5)
     build = builder(rng, (4, 1, 33), 128)

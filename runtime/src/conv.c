@@ -94,9 +94,11 @@ void trit_conv_run(const trit_call *c) {
     const uint32_t packed = TRIT_USES_CONV_BINARY | TRIT_USES_CONV_TERNARY; /* kinds of input to weights of bits */
     int is_bytes = trit_kind_is(packed, TRIT_KIND_BIT(UINT8), c->in->kind);
     int is_int8 = TRIT_USES_CONV_INT8 && (!packed || c->step->weight_kind == TRIT_KIND_INT8);
-    int (*kernel)(const trit_call *) = is_int8 ? NULL : is_bytes ? kernels->conv_bytes : kernels->conv_bits;
-    if (kernel && kernel(c)) return;
-    if (TRIT_USES_CONV_DEPTHWISE && trit_conv_is_depthwise(c))
+    int is_depthwise = TRIT_USES_CONV_DEPTHWISE && trit_conv_is_depthwise(c);
+    int (*kernel)(const trit_call *) = is_bytes ? kernels->conv_bytes : kernels->conv_bits;
+    if (is_depthwise) kernel = kernels->conv_depthwise;
+    if (!is_int8 && kernel && kernel(c)) return;
+    if (is_depthwise)
         trit_conv_depthwise(c);
     else if (is_int8)
         trit_conv_int8(c);

@@ -33,13 +33,15 @@ static inline void trit_gather_pixel(const trit_call *c, size_t pixel, uint32_t 
     }
 }
 
-/* Takes values first ... first + count - 1 of the string. */
+/* Takes values first ... first + count - 1 of the string: bytes of taps that follow one another all at once. */
 static inline void trit_gather_piece(trit_gather *at, uint32_t first, uint32_t count) {
     uint32_t width = at->c->step->kernel[1], channel = first % at->channels, tap = first / at->channels;
     uint32_t ky = tap / width, kx = tap % width, i = 0, j;
+    int joined = at->c->in->kind == TRIT_KIND_UINT8 && at->channels == at->c->in->channels && at->c->step->dilation[1] == 1;
     while (i < count) {
         int inside = ky >= at->rows.first && ky < at->rows.end && kx >= at->columns.first && kx < at->columns.end;
-        uint32_t left = at->channels - channel, n = left < count - i ? left : count - i;
+        uint32_t taps = inside && joined ? at->columns.end - kx : 1;
+        uint32_t left = taps * at->channels - channel, n = left < count - i ? left : count - i;
         if (inside)
             trit_gather_pixel(at->c, trit_tap_pixel(at->c, at->rows, at->columns, ky, kx),
                               at->first_channel + channel, n, at->values + i);
@@ -47,7 +49,8 @@ static inline void trit_gather_piece(trit_gather *at, uint32_t first, uint32_t c
             for (j = 0; j < n; j++) at->values[i + j] = 0;
         i += n;
         channel = 0;
-        if (++kx == width) kx = 0, ky++;
+        kx += taps;
+        if (kx == width) kx = 0, ky++;
     }
 }
 

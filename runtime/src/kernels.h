@@ -16,6 +16,7 @@ typedef struct trit_kernels {
     int (*available)(void); /* on this machine, in this build */
     int (*conv_bits)(const trit_call *c);
     int (*conv_bytes)(const trit_call *c);
+    int (*conv_depthwise)(const trit_call *c);
 } trit_kernels;
 
 #define X(name, text) extern const trit_kernels trit_kernels_##text;
@@ -24,6 +25,8 @@ TRIT_VARIANTS(X)
 
 int trit_conv_bits_carry_save(const trit_call *c);
 int trit_conv_bits_lookup(const trit_call *c);
+int trit_conv_bytes_lookup(const trit_call *c);
+int trit_conv_depthwise_sliced(const trit_call *c);
 
 const trit_kernels *trit_kernels_of(trit_variant variant);
 

@@ -9,7 +9,7 @@ static int has_avx2(void) {
     return trit_x86_has(0x06) && trit_x86_has_extended(1u << 5, 0);
 }
 
-const trit_kernels trit_kernels_avx2 = {has_avx2, trit_conv_bits_avx2, trit_conv_bytes_avx2};
+const trit_kernels trit_kernels_avx2 = {has_avx2, trit_conv_bits_avx2, trit_conv_bytes_avx2, NULL};
 
 #else
 
@@ -17,6 +17,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_avx2 = {never, NULL, NULL};
+const trit_kernels trit_kernels_avx2 = {never, NULL, NULL, NULL};
 
 #endif

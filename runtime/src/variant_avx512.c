@@ -10,7 +10,7 @@ static int has_avx512(void) {
     return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vbmi | vnni | vpopcntdq);
 }
 
-const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512};
+const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512, NULL};
 
 #else
 
@@ -18,6 +18,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_avx512 = {never, NULL, NULL};
+const trit_kernels trit_kernels_avx512 = {never, NULL, NULL, NULL};
 
 #endif

@@ -6,4 +6,5 @@ static int always(void) {
     return 1;
 }
 
-const trit_kernels trit_kernels_carry_save = {always, trit_conv_bits_carry_save, NULL};
+const trit_kernels trit_kernels_carry_save = {always, trit_conv_bits_carry_save, trit_conv_bytes_lookup,
+                                                 trit_conv_depthwise_sliced};
