@@ -9,7 +9,8 @@ from pathlib import Path
 
 from trit.runtime.errors import TritError
 
-VARIANTS = ("scalar", "carry_save", "portable", "neon", "avx2", "avx512")  # in the order of TRIT_VARIANTS in include/trit/trit.h
+# In the order of TRIT_VARIANTS in include/trit/trit.h.
+VARIANTS = ("scalar", "carry_save", "cpop", "portable", "neon", "avx2", "avx512")
 _PATH = Path(__file__).parent / "libtritrt.so"
 _P, _U32, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
 

@@ -23,7 +23,7 @@ static inline uint32_t trit_word_mask(uint32_t values, uint32_t word) {
 }
 
 static inline uint32_t trit_popcount(uint32_t x) {
-#if defined(__POPCNT__) || defined(__aarch64__)
+#if defined(__POPCNT__) || defined(__aarch64__) || defined(__riscv_zbb)
     return (uint32_t)__builtin_popcount(x);
 #else
     x -= (x >> 1) & UINT32_C(0x55555555);

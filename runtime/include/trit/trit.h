@@ -45,6 +45,7 @@ typedef enum trit_status {
 #define TRIT_VARIANTS(X) \
     X(SCALAR, scalar)         \
     X(CARRY_SAVE, carry_save) \
+    X(CPOP, cpop)             \
     X(PORTABLE, portable)     \
     X(NEON, neon)             \
     X(AVX2, avx2)             \
