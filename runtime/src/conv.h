@@ -14,6 +14,16 @@ static inline int trit_conv_is_depthwise(const trit_call *c) {
     return c->step->groups > 1 && c->step->groups == c->in->channels && c->step->groups == c->out->channels;
 }
 
+/* For activations of bits alone. */
+static inline int trit_conv_has_ternary_bits(const trit_call *c) {
+    return trit_kind_is(TRIT_USES_CONV_PACKED & TRIT_KIND_BITS, TRIT_KIND_BIT(TERNARY), c->in->kind);
+}
+
+/* For weights of bits alone. */
+static inline int trit_conv_has_ternary_weights(const trit_call *c) {
+    return TRIT_USES_CONV_TERNARY && (!TRIT_USES_CONV_BINARY || c->step->weight_kind == TRIT_KIND_TERNARY);
+}
+
 static inline uint32_t trit_conv_group_channels(const trit_call *c) {
     return c->in->channels / c->step->groups;
 }

@@ -102,9 +102,8 @@ static inline void convolve(const trit_call *c, uint32_t a_planes, uint32_t w_pl
 }
 
 void trit_conv_bits(const trit_call *c) {
-    const uint32_t binary = TRIT_USES_CONV_BINARY & TRIT_KIND_BITS, ternary = TRIT_USES_CONV_TERNARY & TRIT_KIND_BITS;
-    int a = trit_kind_is(binary | ternary, TRIT_KIND_BIT(TERNARY), c->in->kind);
-    int w = ternary && (!binary || c->step->weight_kind == TRIT_KIND_TERNARY);
+    int a = trit_conv_has_ternary_bits(c);
+    int w = trit_conv_has_ternary_weights(c);
     if (a && w)
         convolve(c, 2, 2);
     else if (a)

@@ -124,9 +124,9 @@ DEFINE(add_ternary_binary, 2, 1)
 DEFINE(add_ternary_ternary, 2, 2)
 
 int trit_conv_bits_carry_save(const trit_call *c) {
-    int ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY;
-    if (trit_conv_bits_lookup(c)) return 1;
-    if (c->in->kind == TRIT_KIND_TERNARY)
+    int ternary_weights = trit_conv_has_ternary_weights(c);
+    if (TRIT_USES_CONV_BINARY && trit_conv_bits_lookup(c)) return 1;
+    if (trit_conv_has_ternary_bits(c))
         return trit_conv_strings(c, ternary_weights ? add_ternary_ternary : add_ternary_binary);
     return trit_conv_strings(c, ternary_weights ? add_binary_ternary : add_binary_binary);
 }

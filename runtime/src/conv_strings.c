@@ -19,13 +19,13 @@ typedef struct runs {
 } runs;
 
 static runs runs_of(const trit_call *c, const trit_area *area) {
-    int ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY;
+    int ternary_weights = trit_conv_has_ternary_weights(c);
     uint32_t inside = area->columns.end - area->columns.first;
     runs r = {c, area->rows, area->columns, 0, c->step->kernel[1], trit_words(c->in->channels), 0};
     if (ternary_weights) {
         r.first = area->columns.first;
         r.taps = inside;
-    } else if (c->in->kind == TRIT_KIND_BINARY && inside == r.taps && c->step->dilation[1] == 1) {
+    } else if (!trit_conv_has_ternary_bits(c) && inside == r.taps && c->step->dilation[1] == 1) {
         r.words *= r.taps;
         r.taps = 1;
     }
@@ -44,10 +44,10 @@ static void put(uint32_t *to, uint32_t step, const uint32_t *from, uint32_t coun
 /* Elements first ... first + count - 1 of a window. */
 static void gather(const runs *r, uint32_t first, uint32_t count, uint32_t *to) {
     const trit_call *c = r->c;
-    uint32_t planes = trit_planes(c->in->kind), words = trit_words(c->in->channels), n;
+    uint32_t planes = (1u + (uint32_t)trit_conv_has_ternary_bits(c)), words = trit_words(c->in->channels), n;
     uint32_t run = first / r->words, i = first % r->words, j;
     uint32_t ky = r->rows.first + run / r->taps, kx = r->first + run % r->taps;
-    uint32_t ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY, size = planes + ternary_weights;
+    uint32_t ternary_weights = trit_conv_has_ternary_weights(c), size = planes + ternary_weights;
     for (; count > 0; count -= n, to += n * size, i = 0) {
         const uint32_t *a = NULL;
         n = r->words - i < count ? r->words - i : count;
@@ -65,7 +65,7 @@ static void gather(const runs *r, uint32_t first, uint32_t count, uint32_t *to) 
 
 /* Bits of one of a row's planes under the taps of its columns first ... end - 1. */
 static uint32_t count_bits(const runs *r, const uint32_t *row, uint32_t first, uint32_t end) {
-    uint32_t words = trit_words(r->c->in->channels), step = trit_planes(r->c->step->weight_kind) * words;
+    uint32_t words = trit_words(r->c->in->channels), step = (1u + (uint32_t)trit_conv_has_ternary_weights(r->c)) * words;
     uint32_t ky, kx, i, count = 0;
     for (ky = r->rows.first; ky < r->rows.end; ky++)
         for (kx = first; kx < end; kx++)
@@ -76,11 +76,11 @@ static uint32_t count_bits(const runs *r, const uint32_t *row, uint32_t first, u
 /* What the accumulators of output channels first ... first + count - 1 begin with. */
 static void begin_channels(const runs *r, uint32_t first, uint32_t count, int32_t *begin) {
     const trit_call *c = r->c;
-    int ternary = c->in->kind == TRIT_KIND_TERNARY, ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY;
+    int ternary = trit_conv_has_ternary_bits(c), ternary_weights = trit_conv_has_ternary_weights(c);
     uint32_t width = c->step->kernel[1], columns = r->columns.end - r->columns.first, rows = r->rows.end - r->rows.first;
     uint32_t same = ternary ? (uint32_t)ternary_weights * TRIT_WORD_BITS * r->elements : rows * columns * c->in->channels, i;
     const uint32_t *counts = (const uint32_t *)trit_at(c, c->step->counts) + first, *row = trit_conv_row(c, first);
-    size_t step = (size_t)trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
+    size_t step = (size_t)trit_conv_row_words(c) * (1u + (uint32_t)trit_conv_has_ternary_weights(c));
     for (i = 0; i < count; i++) begin[i] = (int32_t)same;
     if (ternary || r->elements == 0) return;
     for (i = 0; ternary_weights && i < count; i++, row += step)
@@ -102,14 +102,14 @@ static uint32_t count_nonzero(const uint32_t *a, uint32_t elements) {
 static void convolve_pixel(const runs *r, trit_add_strings *add, uint32_t channel, uint32_t count, uint32_t pixel,
                            const int32_t *begin) {
     const trit_call *c = r->c;
-    int ternary = c->in->kind == TRIT_KIND_TERNARY, ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY;
+    int ternary = trit_conv_has_ternary_bits(c), ternary_weights = trit_conv_has_ternary_weights(c);
     uint32_t a[STRING_SPACE], most = STRING_SPACE / (1u + (uint32_t)ternary + (uint32_t)ternary_weights);
     uint32_t first, nonzero = 0, i;
     int32_t acc[CHANNELS];
     trit_string s;
     s.a = a;
     s.plane = trit_words(c->in->channels);
-    s.row = (size_t)trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
+    s.row = (size_t)trit_conv_row_words(c) * (1u + (uint32_t)trit_conv_has_ternary_weights(c));
     for (first = 0; first < r->elements; first += s.elements) {
         s.elements = r->elements - first < most ? r->elements - first : most;
         s.w = trit_conv_row(c, channel);

@@ -28,12 +28,18 @@
 #define TRIT_USES_RESCALE ~0u
 #define TRIT_USES_OUTPUTS ~0u /* kinds that the output stage stores */
 #define TRIT_USES_DILATION 1
+#define TRIT_FALLS_BACK 1     /* 0: the variant has a kernel for every convolution of one group */
 #define TRIT_TRUSTS_PLAN 0    /* 1: the plan is part of the program and was checked when that was made */
 #endif
 #define TRIT_USES_CONV (TRIT_USES_CONV_BINARY | TRIT_USES_CONV_TERNARY | TRIT_USES_CONV_INT8)
 
 #define TRIT_KIND_BIT(name) (1u << TRIT_KIND_##name)
 #define TRIT_KIND_BITS (TRIT_KIND_BIT(BINARY) | TRIT_KIND_BIT(TERNARY))
+
+/* Kinds of input to weights of bits, and whether there are convolutions of one group on bits and on uint8. */
+#define TRIT_USES_CONV_PACKED (TRIT_USES_CONV_BINARY | TRIT_USES_CONV_TERNARY)
+#define TRIT_USES_CONV_BITS (TRIT_USES_CONV_PACKED & TRIT_USES_CONV_PLAIN & TRIT_KIND_BITS)
+#define TRIT_USES_CONV_BYTES (TRIT_USES_CONV_PACKED & TRIT_USES_CONV_PLAIN & TRIT_KIND_BIT(UINT8))
 
 /* Is `kind` among `wanted`? Known to the compiler where all or none of the kinds in use are. */
 static inline int trit_kind_is(uint32_t used, uint32_t wanted, uint32_t kind) {

@@ -6,5 +6,9 @@ static int always(void) {
     return 1;
 }
 
-const trit_kernels trit_kernels_carry_save = {always, trit_conv_bits_carry_save, trit_conv_bytes_lookup,
-                                                 trit_conv_depthwise_sliced};
+const trit_kernels trit_kernels_carry_save = {
+    always,
+    TRIT_USES_CONV_BITS ? trit_conv_bits_carry_save : NULL,
+    TRIT_USES_CONV_BYTES ? trit_conv_bytes_lookup : NULL,
+    TRIT_USES_CONV_DEPTHWISE ? trit_conv_depthwise_sliced : NULL,
+};

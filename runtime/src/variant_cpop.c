@@ -8,7 +8,12 @@ static int always(void) {
     return 1;
 }
 
-const trit_kernels trit_kernels_cpop = {always, trit_conv_bits_cpop, trit_conv_bytes_lookup, trit_conv_depthwise_sliced};
+const trit_kernels trit_kernels_cpop = {
+    always,
+    TRIT_USES_CONV_BITS ? trit_conv_bits_cpop : NULL,
+    TRIT_USES_CONV_BYTES ? trit_conv_bytes_lookup : NULL,
+    TRIT_USES_CONV_DEPTHWISE ? trit_conv_depthwise_sliced : NULL,
+};
 
 #else
 
