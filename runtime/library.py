@@ -59,6 +59,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "trit_host_profile": (ctypes.c_int, (_P, _P, _SIZE, _P, _P, _SIZE, _P)),
     "trit_host_pack": (None, (_P, _U32, _P, _P)),
     "trit_host_dot": (ctypes.c_int32, (_P, _P, _P, _P, _U32)),
+    "trit_host_log_mel": (_SIZE, (_P, _SIZE, _SIZE, _P, _P)),
 }
 
 

@@ -3,10 +3,12 @@
 #if !defined(_WIN32) && !defined(__APPLE__)
 #define _POSIX_C_SOURCE 199309L
 #endif
+#include <string.h>
 #include <time.h>
 
 #include "trit/bits.h"
 #include "trit/inspect.h"
+#include "trit/log_mel.h"
 
 size_t trit_host_plan_size(void);
 trit_status trit_host_run_batch(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *inputs,
@@ -16,6 +18,7 @@ trit_status trit_host_profile(const trit_plan *plan, void *arena, size_t arena_s
 void trit_host_pack(const int8_t *values, uint32_t count, uint32_t *nonzero, uint32_t *sign);
 int32_t trit_host_dot(const uint32_t *nonzero_a, const uint32_t *sign_a, const uint32_t *nonzero_b,
                       const uint32_t *sign_b, uint32_t count);
+size_t trit_host_log_mel(const int16_t *samples, size_t count, size_t chunk, uint8_t *codes, uint8_t *image);
 
 size_t trit_host_plan_size(void) {
     return sizeof(trit_plan);
@@ -64,4 +67,20 @@ void trit_host_pack(const int8_t *values, uint32_t count, uint32_t *nonzero, uin
 int32_t trit_host_dot(const uint32_t *nonzero_a, const uint32_t *sign_a, const uint32_t *nonzero_b,
                       const uint32_t *sign_b, uint32_t count) {
     return trit_dot(nonzero_a, sign_a, nonzero_b, sign_b, count);
+}
+
+/* Streams the samples in chunks. codes[frame][band] of all frames, the last ones as an image; returns the frames. */
+size_t trit_host_log_mel(const int16_t *samples, size_t count, size_t chunk, uint8_t *codes, uint8_t *image) {
+    trit_log_mel state;
+    size_t at = 0, frames = 0;
+    trit_log_mel_reset(&state);
+    while (at < count) {
+        at += trit_log_mel_push(&state, samples + at, count - at < chunk ? count - at : chunk);
+        if (state.frames == frames) continue;
+        trit_log_mel_copy(&state, image);
+        memcpy(codes + frames++ * TRIT_LOG_MEL_BANDS, image + TRIT_LOG_MEL_SIZE - TRIT_LOG_MEL_BANDS,
+               TRIT_LOG_MEL_BANDS);
+    }
+    trit_log_mel_copy(&state, image);
+    return frames;
 }
