@@ -61,6 +61,7 @@ static void test_stream(uint32_t wave) {
 
 int main(void) {
     uint32_t repeat;
+    CHECK(sizeof(trit_log_mel) == 5048); /* as docs/keywords.md says */
     for (repeat = 0; repeat < 10 * WAVES; repeat++) test_stream(repeat % WAVES);
     if (failures) fprintf(stderr, "%d checks failed\n", failures);
     return failures != 0;
