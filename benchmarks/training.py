@@ -63,7 +63,7 @@ def step_of(recipe: Recipe, network: nn.Module) -> Callable[[], object]:
     generator = torch.Generator().manual_seed(0)
     images: Images = torch.randint(0, 256, (batch, *recipe.input_shape), generator=generator, dtype=torch.uint8).numpy()
     labels: Labels = torch.randint(0, 10, (batch,), generator=generator).numpy()
-    trainer = Trainer(recipe, (images, labels), (images, labels), network)
+    trainer = Trainer(recipe, (images, labels), network)
     trainer.model.train()
     criterion = nn.CrossEntropyLoss()
     return lambda: trainer.step(trainer.images, trainer.labels, criterion)

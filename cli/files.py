@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trit.runtime.errors import TritError
 from trit.runtime.files import read_bytes
+from trit.runtime.log_mel import DEFINITION
 
 if TYPE_CHECKING:
     from trit.export.graph import Graph
@@ -45,4 +46,6 @@ def _lower_checkpoint(path: Path) -> Graph:
     graph = lower(network, recipe.input_shape)
     graph.labels = recipe.labels
     graph.metadata |= {"name": recipe.name, "data": recipe.data, "recipe": recipe.text}
+    if recipe.data == "speech":
+        graph.metadata["front_end"] = DEFINITION
     return graph

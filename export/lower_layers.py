@@ -72,8 +72,14 @@ def pixels(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
     return Value("image", [Channel(Fraction(module.scale))] * shape[0])
 
 
+def _integer_weights(path: str, module: Any) -> Any:
+    if module.weight_quantizer.kind == "float32":
+        raise GraphError(f"layer {path} has float32 weights, which nothing runs: train it with quantized ones")
+    return module.integer_weights()
+
+
 def convolution(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
-    weights, scale, kind = module.integer_weights()
+    weights, scale, kind = _integer_weights(path, module)
     values = weights.numpy()
     if values.ndim == 3:  # 1-d: height 1
         values = values[:, :, None, :]
@@ -87,7 +93,7 @@ def convolution(path: str, module: Any, value: Value, lowering: Lowering) -> Val
 
 
 def dense(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
-    weights, scale, kind = module.integer_weights()
+    weights, scale, kind = _integer_weights(path, module)
     shape = lowering.tensors[value.tensor].shape
     if module.in_features != int(np.prod(shape)):
         raise GraphError(f"layer {path}: reads {module.in_features} values, but {shape} come in; flatten them before")

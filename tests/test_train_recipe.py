@@ -21,8 +21,8 @@ SHIPPED = [
     "fashion-binary-cnn",
     "fashion-ternary-8bit-cnn",
     "fashion-ternary-cnn",
+    "kws-ternary-dscnn",
     "mnist-binary-mlp",
-    "speech-ternary-dscnn",
 ]
 
 
@@ -41,7 +41,8 @@ def test_a_shipped_recipe_builds_a_network_of_its_kinds(name: str) -> None:
     assert network(torch.zeros(2, *recipe.input_shape, dtype=torch.uint8)).shape == (2, 10)
     layers = [module for module in network.modules() if isinstance(module, QuantConv2d | QuantLinear)]
     kind = "binary" if recipe.quantization.weights == "binary" else "ternary"
-    assert {layer.weight_quantizer.kind for layer in layers} == {kind}
+    kinds = [layer.weight_quantizer.kind for layer in layers]
+    assert kinds == [recipe.quantization.first or kind, *[kind] * (len(layers) - 2), recipe.quantization.last or kind]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -57,11 +58,30 @@ def test_the_first_and_last_layer_may_have_int8_weights(name: str) -> None:
     assert kinds[0] == kinds[-1] == "int8" and "int8" not in kinds[1:-1]
 
 
+@pytest.mark.parametrize("name", ["kws-ternary-dscnn", "cifar10-binary-resnet"])
+def test_a_float32_twin_trains_but_is_not_exported(name: str) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    from trit.export.lower import lower
+    from trit.train.layers import QuantConv2d, QuantLinear
+    from trit.train.networks import build
+
+    recipe = read_recipe(name, ["quantization.weights=float32", "quantization.activations=relu"])
+    network = build(recipe)
+    layers = [module for module in network.modules() if isinstance(module, QuantConv2d | QuantLinear)]
+    scores = network(torch.randint(0, 256, (4, *recipe.input_shape), dtype=torch.uint8))
+    scores.square().sum().backward()
+    for layer in layers:
+        assert layer.weight_quantizer(layer.weight) is layer.weight
+        assert layer.weight.grad is not None and layer.weight.grad.any()
+    with pytest.raises(TritError, match=r"layer conv1 has float32 weights, which nothing runs: train it with quantize"):
+        lower(network.eval(), recipe.input_shape)
+
+
 def test_words_are_the_classes_of_speech_alone() -> None:
-    recipe = read_recipe("speech-ternary-dscnn", ['words=["on", "off", "go"]'])
+    recipe = read_recipe("kws-ternary-dscnn", ['words=["on", "off", "go"]'])
     assert recipe.labels == ["on", "off", "go"]
     with pytest.raises(TritError, match="words: Value error, speech needs the words to tell apart"):
-        read_recipe("speech-ternary-dscnn", ['words=["on", "on"]'])
+        read_recipe("kws-ternary-dscnn", ['words=["on", "on"]'])
     with pytest.raises(TritError, match="words: Value error, speech needs the words to tell apart"):
         read_recipe("digits-ternary-mlp", ["data=speech"])
     with pytest.raises(TritError, match="words: Value error, only speech has words"):

@@ -18,6 +18,7 @@ import torch
 from trit.runtime.errors import TritError
 from trit.train import checkpoint
 from trit.train.loop import Trainer, _shifted, evaluate
+from trit.train.recipe import read_recipe
 from trit.train.run import TrainResult, train
 
 SHORT = ["training.epochs=4", "network.hidden=[64]"]
@@ -160,6 +161,33 @@ def test_shifts_move_the_image_and_fill_the_edge() -> None:
     found = {tuple(image[0].reshape(-1).tolist()) for image in moved}
     assert found == windows
     assert torch.equal(moved[:, 0], moved[:, 1])  # a channel moves with its image
+
+
+def augmented(*overrides: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images, and what training makes of them."""
+    recipe = read_recipe("digits-ternary-mlp", [f"training.{override}" for override in overrides])
+    images = np.random.default_rng(0).integers(0, 256, (300, 1, 8, 8), dtype=np.uint8)
+    trainer = Trainer(recipe, (images, np.zeros(300, np.int64)))
+    return trainer.images, trainer._augment(trainer.images, torch.Generator().manual_seed(0))
+
+
+def test_rolls_turn_the_rows() -> None:
+    images, turned = augmented("roll=2")
+    found = [
+        [most for most in range(-4, 4) if torch.equal(image.roll(most, 1), after)]
+        for image, after in zip(images, turned, strict=True)
+    ]
+    assert {tuple(most) for most in found} == {(-2,), (-1,), (0,), (1,), (2,)}
+
+
+def test_brightness_changes_all_pixels_alike() -> None:
+    images, brighter = augmented("brightness=3")
+    assert brighter.dtype == torch.uint8
+    found = [
+        [most for most in range(-5, 6) if torch.equal((image.int() + most).clamp(0, 255), after.int())]
+        for image, after in zip(images, brighter, strict=True)
+    ]
+    assert {tuple(most) for most in found} == {(most,) for most in range(-3, 4)}
 
 
 def test_accelerate_launches_it_in_two_processes(tmp_path: Path) -> None:

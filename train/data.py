@@ -109,11 +109,18 @@ def load_test(
     return _load(name, data, words, test=True, download=download)
 
 
+def load_validation(name: str, data: Path | None = None, words: Sequence[str] = ()) -> tuple[Images, Labels] | None:
+    """What training is watched with, of a data set that has such a part beside the test; raises as `load_train`."""
+    if name != "speech" or not speech.has_validation(_speech_folder(data)):
+        return None
+    return _speech(data, words, "validation")
+
+
 def _load(name: str, data: Path | None, words: Sequence[str], test: bool, download: bool) -> tuple[Images, Labels]:
     if name == "digits":
         return _digits(test)
     if name == "speech":
-        return speech.load_words(_speech_folder(data), words, test, _cache() / "speech-features")
+        return _speech(data, words, "test" if test else "training")
     if name not in SOURCES:
         raise TritError(f"no data set {name!r}: there are digits, speech, {', '.join(SOURCES)}")
     source = SOURCES[name]
@@ -145,14 +152,18 @@ def _folder_of(source: Source, data: Path | None, download: bool) -> Path:
     return wanted
 
 
+def _speech(data: Path | None, words: Sequence[str], part: speech.Part) -> tuple[Images, Labels]:
+    return speech.load_words(_speech_folder(data), words, part, _cache() / "speech-features")
+
+
 def _speech_folder(data: Path | None) -> Path:
     """The first place with a list of test recordings."""
     places = _places(data)
     for place in places:
         for folder in (place / "speech", place):
-            if any((folder / name).is_file() for name in speech.LISTS):
+            if any((folder / name).is_file() for name in speech.TEST_LISTS):
                 return folder
-    lists = " or ".join(speech.LISTS)
+    lists = " or ".join(speech.TEST_LISTS)
     raise TritError(f"{places[0] / 'speech'}: has no {lists}: put a data set in the format of Speech Commands there")
 
 

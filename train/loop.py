@@ -26,7 +26,7 @@ class Trainer:
     `network` takes the place of the recipe's.
     """
 
-    def __init__(self, recipe: Recipe, train_set: DataSet, test_set: DataSet, network: nn.Module | None = None) -> None:
+    def __init__(self, recipe: Recipe, train_set: DataSet, network: nn.Module | None = None) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, training = recipe, recipe.training
         wanted = training.precision == "bfloat16" or (training.precision == "auto" and gains_by_bfloat16())
@@ -34,7 +34,6 @@ class Trainer:
         self.network = build(recipe) if network is None else network
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images, self.labels = _on(self.accelerator, train_set)
-        self.test_images, self.test_labels = _on(self.accelerator, test_set)
         self.steps_per_epoch = len(self.images) // training.batch
         optimizer = torch.optim.AdamW(
             self.network.parameters(), training.learning_rate, weight_decay=training.weight_decay
@@ -80,11 +79,12 @@ class Trainer:
         self.schedule.step()
         return loss.detach()
 
-    def test_accuracy(self) -> float:
-        """Fraction of test images classified right, in evaluation mode and float32."""
+    def accuracy(self, data: DataSet) -> float:
+        """Fraction of images classified right, in evaluation mode and float32."""
+        images, labels = _on(self.accelerator, data)
         self.network.eval()
-        classes = evaluate(self._forward, self.test_images).argmax(1)
-        return int((classes == self.test_labels).sum()) / len(classes)
+        classes = evaluate(self._forward, images).argmax(1)
+        return int((classes == labels).sum()) / len(classes)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after the epochs so far."""
@@ -100,13 +100,19 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
 
     def _augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Mirror half of the images; move each by up to `shift` pixels, the edges filled with the zero point."""
+        """Mirror half of the images; move each by up to `shift` pixels, the edges filled with the zero point; make each
+        brighter or darker by up to `brightness`; turn its rows by up to `roll`."""
         training = self.recipe.training
         if training.flip:
             mirrored = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
             images = torch.where(mirrored, images.flip(3), images)
         if training.shift:
             images = _shifted(images, training.shift, self.recipe.zero_point, generator)
+        if training.roll:
+            images = _rolled(images, _draw(training.roll, images, generator))
+        if training.brightness:
+            change = _draw(training.brightness, images, generator).reshape(-1, 1, 1, 1)
+            images = (images + change).clamp(0, 255).to(images.dtype)
         return images
 
 
@@ -125,6 +131,17 @@ def _shifted(images: Tensor, most: int, fill: int, generator: torch.Generator) -
     image = torch.arange(count, device=images.device)[:, None, None, None]
     channel = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
     return padded[image, channel, rows, columns]
+
+
+def _draw(most: int, images: Tensor, generator: torch.Generator) -> Tensor:
+    """A number from -most to most for each image."""
+    return torch.randint(-most, most + 1, (len(images),), generator=generator).to(images.device)
+
+
+def _rolled(images: Tensor, rows: Tensor) -> Tensor:
+    """Images whose last `rows` rows come first."""
+    order = (torch.arange(images.shape[2], device=images.device) - rows[:, None]) % images.shape[2]
+    return images.gather(2, order[:, None, :, None].expand(images.shape))
 
 
 def _on(accelerator: Accelerator, data: DataSet) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from trit.train.quantizers import (
     WEIGHT_QUANTIZERS,
     BinaryActivation,
     EightBitActivation,
+    Float32Weights,
     Int8Weights,
     TernaryActivation,
     WeightQuantizer,
@@ -31,8 +32,8 @@ def build(recipe: Recipe) -> nn.Sequential:
             layers += _convolutional(recipe, stages, hidden)
         case Vgg(width=f):
             layers += _convolutional(recipe, [[f, f], [2 * f, 2 * f], [4 * f, 4 * f]], [512])
-        case DsCnn(width=width, blocks=blocks):
-            layers += _separable(recipe, width, blocks)
+        case DsCnn() as network:
+            layers += _separable(recipe, network)
         case Residual(stages=stages):
             layers += _residual(recipe, stages)
     _exempt(layers, recipe.quantization)
@@ -40,7 +41,9 @@ def build(recipe: Recipe) -> nn.Sequential:
 
 
 def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:
-    """Give the first and the last layer int8 weights where the recipe says so."""
+    """Give the first and the last layer int8 weights where the recipe says so, and the others are quantized."""
+    if quantization.weights == "float32":
+        return
     quantized = [layer for layer in layers if isinstance(layer, QuantConv2d | QuantLinear)]
     if quantization.first == "int8":
         quantized[0].weight_quantizer = Int8Weights()
@@ -86,6 +89,8 @@ _NAMES: dict[type, str] = {
     BinaryActivation: "act",
     TernaryActivation: "act",
     EightBitActivation: "act",
+    nn.ReLU: "act",
+    nn.Identity: "act",
     ResidualBlock: "block",
 }
 
@@ -105,14 +110,17 @@ def _convolutional(recipe: Recipe, stages: list[list[int]], hidden: list[int]) -
     return [*layers, nn.Flatten(), *_dense(channels * height * width, hidden, recipe)]
 
 
-def _separable(recipe: Recipe, width: int, blocks: int) -> list[nn.Module]:
+def _separable(recipe: Recipe, network: DsCnn) -> list[nn.Module]:
+    width = network.width
+
     def convolution(inputs: int, kernel: int | tuple[int, int], **options: Any) -> list[nn.Module]:
         layer = QuantConv2d(inputs, width, kernel, _quantizer(recipe.quantization), **options)
         return [layer, nn.BatchNorm2d(width), _activation(recipe.quantization)]
 
-    layers = convolution(recipe.input_shape[0], (10, 8), stride=(2, 4), padding=(5, 2))
-    for block in range(blocks):
-        layers += convolution(width, 3, padding=1, groups=width, stride=2 if block == 1 else 1)
+    padding = tuple((size - stride + 1) // 2 for size, stride in zip(network.kernel, network.stride, strict=True))
+    layers = convolution(recipe.input_shape[0], network.kernel, stride=network.stride, padding=padding)
+    for stride in network.strides:
+        layers += convolution(width, 3, padding=1, groups=width, stride=stride)
         layers += convolution(width, 1)
     # A sum of bits has 8 bits, a sum of 8-bit values more.
     rescaled = [_activation(recipe.quantization)] if recipe.quantization.activations == "8-bit" else []
@@ -146,6 +154,8 @@ def _dense(inputs: int, hidden: list[int], recipe: Recipe) -> list[nn.Module]:
 
 
 def _quantizer(quantization: Quantization) -> WeightQuantizer:
+    if quantization.weights == "float32":
+        return Float32Weights()
     quantizer: WeightQuantizer = WEIGHT_QUANTIZERS[quantization.weights](scaled=quantization.scaled)
     return quantizer
 
@@ -158,8 +168,12 @@ def _activation(quantization: Quantization) -> nn.Module:
             return TernaryActivation(quantization.threshold, quantization.window)
         case "8-bit":
             return EightBitActivation(quantization.activation_scale, 0)  # a ReLU as well
+        case "relu":
+            return nn.ReLU()
 
 
 def _stream(quantization: Quantization) -> nn.Module:
-    """Signed 8-bit values of one scale, so that they can be added."""
+    """Signed 8-bit values of one scale, so that they can be added; float32 beside a plain ReLU."""
+    if quantization.activations == "relu":
+        return nn.Identity()
     return EightBitActivation(quantization.activation_scale, 128)

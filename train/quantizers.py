@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-WeightKind = Literal["binary", "ternary", "int8"]
+WeightKind = Literal["binary", "ternary", "int8", "float32"]
 
 
 def sign(x: Tensor) -> Tensor:
@@ -220,6 +220,15 @@ class Int8Weights(WeightQuantizer):
     def integers(self, weight: Tensor) -> Tensor:
         scale = self.scale(weight).clamp(min=torch.finfo(weight.dtype).tiny)
         return (weight / scale.reshape(-1, *[1] * (weight.dim() - 1))).round().clamp(-127, 127)
+
+
+class Float32Weights(WeightQuantizer):
+    """Forward: w. For the float32 twin that a quantized network is compared with; it cannot be exported."""
+
+    kind = "float32"
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight
 
 
 WEIGHT_QUANTIZERS = {"binary": BinaryWeights, "ternary": TernaryWeights, "ternary-mean": TernaryMeanWeights}

@@ -12,8 +12,8 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from trit.export.schema import Table, check, parse_toml, read_toml, shipped
 from trit.runtime.errors import TritError
+from trit.runtime.log_mel import BANDS, FRAMES
 from trit.train.data import LABELS
-from trit.train.speech import BANDS, FRAMES
 
 DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10", "speech"]
 Positive = Annotated[int, Field(gt=0)]
@@ -22,10 +22,10 @@ Positive = Annotated[int, Field(gt=0)]
 class Quantization(Table):
     """How every layer of the network is quantized."""
 
-    weights: Literal["binary", "ternary", "ternary-mean"]
-    first: Literal["int8"] | None = None  # weights of the first layer, where they are others
-    last: Literal["int8"] | None = None  # weights of the last layer
-    activations: Literal["binary", "ternary", "8-bit"]
+    weights: Literal["binary", "ternary", "ternary-mean", "float32"]  # float32 trains, but cannot be exported
+    first: Literal["int8"] | None = None  # weights of the first layer, where they are others; not beside float32
+    last: Literal["int8"] | None = None  # weights of the last layer, likewise
+    activations: Literal["binary", "ternary", "8-bit", "relu"]  # relu: float32
     scaled: bool = False  # weights times the mean |w| of their output channel
     threshold: float = Field(0.5, gt=0)  # of ternary activations
     window: float = Field(1.5, gt=0)  # of ternary activations: the pseudo-gradient passes within ±window
@@ -57,13 +57,15 @@ class Vgg(Table):
 class DsCnn(Table):
     """Depthwise-separable convolutions after Zhang et al. 2017, "Hello Edge".
 
-    A 10×8 convolution with stride (2, 4), blocks of a depthwise 3×3 and a pointwise convolution, the second block with
-    stride 2, a global average and a dense layer.
+    A convolution over frames and bands, blocks of a depthwise 3×3 and a pointwise convolution, a global average and a
+    dense layer.
     """
 
     kind: Literal["ds-cnn"]
     width: int = Field(64, gt=0)  # channels
-    blocks: int = Field(4, gt=1)
+    kernel: tuple[Positive, Positive]  # of the first convolution: frames, bands
+    stride: tuple[Positive, Positive]
+    strides: list[Positive] = Field(min_length=1)  # of each block's depthwise convolution
 
 
 class Residual(Table):
@@ -87,6 +89,8 @@ class Training(Table):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     flip: bool = False  # mirror half of the images
     shift: int = Field(0, ge=0)  # move by up to this many pixels each way
+    roll: int = Field(0, ge=0)  # of speech: turn by up to this many frames each way, the end before the beginning
+    brightness: int = Field(0, ge=0)  # add up to this to all pixels, or take it away: of speech, its loudness
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 autocast where the machine gains by it
 
 

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
 from trit.train import checkpoint
-from trit.train.data import load_test, load_train
-from trit.train.loop import Trainer
+from trit.train.data import load_test, load_train, load_validation
+from trit.train.loop import DataSet, Trainer
 from trit.train.recipe import Recipe, read_recipe
 
 
@@ -44,24 +44,35 @@ def train(
     folder = out or Path("runs") / chosen.name
     state = _state_to_resume(folder, chosen) if resume else None
     train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
+    validation_set = load_validation(chosen.data, data, chosen.words)
     _make(folder)
-    trainer = Trainer(chosen, train_set, test_set)
+    trainer = Trainer(chosen, train_set)
     history: list[dict[str, Any]] = []
     if state is not None:
         trainer.restore(state)
         history = state["history"]
-    _run_epochs(trainer, folder, chosen, history, console or Console(quiet=True))
-    accuracy = history[-1]["test_accuracy"]
+    watched = _Watched("test", test_set) if validation_set is None else _Watched("validation", validation_set)
+    _run_epochs(trainer, watched, folder, history, console or Console(quiet=True))
+    accuracy = trainer.accuracy(test_set)
     model = folder / "model.pt"
     if trainer.is_main:
         checkpoint.save_model(model, trainer.network, chosen, accuracy)
     return TrainResult(accuracy, history[-1]["seconds"], model)
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """The data whose accuracy stands in the history: validation data, where the set has such a part."""
+
+    name: str
+    data: DataSet
+
+
 def _run_epochs(
-    trainer: Trainer, folder: Path, recipe: Recipe, history: list[dict[str, Any]], console: Console
+    trainer: Trainer, watched: _Watched, folder: Path, history: list[dict[str, Any]], console: Console
 ) -> None:
     """Train the epochs that are left; after each, a line of history and a checkpoint."""
+    recipe = trainer.recipe
     epochs, steps = recipe.training.epochs, trainer.steps_per_epoch
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     before = history[-1]["seconds"] if history else 0.0
@@ -76,11 +87,12 @@ def _run_epochs(
                     console.print(f"{epoch} of {epochs} epochs are saved: the same command with --resume goes on")
                 raise
             seconds = round(before + time.perf_counter() - start, 3)
-            accuracy = trainer.test_accuracy()
-            history.append({"epoch": epoch + 1, "loss": loss, "test_accuracy": accuracy, "seconds": seconds})
+            accuracy = trainer.accuracy(watched.data)
+            history.append({"epoch": epoch + 1, "loss": loss, f"{watched.name}_accuracy": accuracy, "seconds": seconds})
             if trainer.is_main:
                 _save(folder, trainer, recipe, history)
-            console.print(f"epoch {epoch + 1}/{epochs}  loss {loss:.4f}  test {accuracy:.2%}  {seconds:.0f} s")
+            line = f"epoch {epoch + 1}/{epochs}  loss {loss:.4f}  {watched.name} {accuracy:.2%}  {seconds:.0f} s"
+            console.print(line)
 
 
 def _save(folder: Path, trainer: Trainer, recipe: Recipe, history: list[dict[str, Any]]) -> None:

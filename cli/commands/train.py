@@ -14,7 +14,7 @@ def train(
         str,
         typer.Argument(
             help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, "
-            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, speech-ternary-dscnn, or the path "
+            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, kws-ternary-dscnn, or the path "
             "of a TOML file."
         ),
     ],
