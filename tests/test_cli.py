@@ -17,9 +17,10 @@ import pytest
 from trit import load, main, shipped_images
 from trit.commands.zoo import network_bytes
 from trit.runtime.errors import TritError
+from trit.train.data import LABELS
 from trit.train.recipe import available
 
-COMMANDS = ("train", "export", "verify", "inspect", "deploy", "profile", "classify", "targets", "zoo")
+COMMANDS = ("train", "export", "verify", "inspect", "deploy", "profile", "confusion", "classify", "targets", "zoo")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -209,6 +210,25 @@ def test_classify_your_own_images(run: Run, fashion: Path, tmp_path: Path) -> No
     status, out, _ = run("classify", "fashion.onnx", "mine.npy")
     assert status == 0 and expected[0].label in out
     assert_one_line(run("classify", "fashion.onnx", "mine.npy", "-k", "11"), "k is 11; it must be from 1 to 10")
+
+
+def test_confusion_counts_what_is_taken_for_what(run: Run, fashion: Path, tmp_path: Path) -> None:
+    images, labels = shipped_images("fashion-mnist")
+    classes = load(fashion).run(images).argmax(axis=1)
+    np.savez(tmp_path / "shipped.npz", images=images, labels=labels)
+    status, out, _ = run("confusion", str(fashion), "--inputs", "shipped.npz", "--json")
+    report = json.loads(out)
+    assert (status, report["inputs"]) == (0, "256 images of shipped.npz")
+    counts = [[int(((labels == is_) & (classes == taken)).sum()) for taken in range(10)] for is_ in range(10)]
+    assert [row["counts"] for row in report["rows"]] == counts
+    assert [row["label"] for row in report["rows"]] == report["labels"] == LABELS["fashion-mnist"]
+    assert [row["right"] for row in report["rows"]] == [row[i] / sum(row) for i, row in enumerate(counts)]
+    status, out, _ = run("confusion", str(fashion), "--inputs", "shipped.npz")
+    assert status == 0 and f"{(classes == labels).sum()} of 256 right: {(classes == labels).mean():.2%}" in out
+    np.savez(tmp_path / "mine.npz", images=images[:5], labels=labels[:5] + 10)
+    assert_one_line(run("confusion", str(fashion), "--inputs", "mine.npz"), "labels are not in 0..9")
+    np.save(tmp_path / "mine.npy", images[:5])
+    assert_one_line(run("confusion", str(fashion), "--inputs", "mine.npy"), "there are no labelled images to count")
 
 
 WRONG_INPUTS: dict[str, tuple[dict[str, np.ndarray] | np.ndarray | bytes, str]] = {

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""trit confusion: which classes a model takes for which."""
+
+from __future__ import annotations
+
+from trit.options import Data, Inputs, Json, Model
+from trit.runtime.errors import TritError
+from trit.tables import Column, show
+
+
+def confusion(model: Model, data: Data = None, inputs: Inputs = None, json: Json = False) -> None:
+    """Count for each class of the test set what the model takes its images for, and how many of them it gets right.
+
+    Example: trit confusion fashion.onnx
+    """
+    import numpy as np
+
+    from trit.export.plan import to_plan
+    from trit.files import read_model
+    from trit.inputs import inputs_for
+    from trit.runtime import Session
+
+    graph = read_model(model)
+    tests = inputs_for(graph, None, data, inputs)
+    if tests.labels is None:
+        raise TritError(f"{model}: there are no labelled images to count: name their folder with --data")
+    scores = Session(to_plan(graph)).run(tests.images).reshape(len(tests.images), -1)
+    names = graph.labels or [str(index) for index in range(scores.shape[1])]
+    if tests.labels.min() < 0 or tests.labels.max() >= len(names):
+        raise TritError(f"{tests.origin}: labels are not in 0..{len(names) - 1}")
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (tests.labels, scores.argmax(axis=1)), 1)
+    rows = [
+        {"label": name, "counts": counts[index].tolist(), "right": float(counts[index, index] / counts[index].sum())}
+        for index, name in enumerate(names)
+        if counts[index].any()
+    ]
+    right = int(counts.trace())
+    notes = [f"{right} of {len(tests.images)} right: {right / len(tests.images):.2%}"]
+    title, facts = f"{model.name} on {tests.origin}", {"model": str(model), "inputs": tests.origin, "labels": names}
+    show(title, _columns(names), rows, json, notes, **facts)
+
+
+def _columns(names: list[str]) -> list[Column]:
+    taken_for = [Column("counts", name, f"{{0[{index}]}}") for index, name in enumerate(names)]
+    return [Column("label", "is / taken for"), *taken_for, Column("right", "right", "{:.1%}")]
