@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import wave
@@ -115,6 +116,28 @@ def test_other_chunks_of_a_wav_are_skipped(program: Path, plan: Path, graph: Gra
     note = b"LIST" + struct.pack("<I", 5) + b"hello\0"  # filled up to an even size
     (tmp_path / "noted.wav").write_bytes(content[:12] + note + content[12:36] + note + content[36:])
     assert run(program, plan, tmp_path / "noted.wav") == expected(graph, recording())
+
+
+def test_the_program_in_the_docs(tmp_path: Path) -> None:
+    """Fed 100 samples at a time, its image is that of the last frame whose number is a multiple of ten."""
+    need("gcc")
+    (code,) = re.findall(r"^```c\n(.*?)^```$", (ROOT / "docs/keywords.md").read_text(), re.DOTALL | re.MULTILINE)
+    feed = """
+    int main(void) {
+        int16_t samples[100];
+        begin();
+        while (fread(samples, sizeof samples, 1, stdin) == 1) hear(samples, 100);
+        return fwrite(image, sizeof image, 1, stdout) != 1;
+    }"""
+    (tmp_path / "mine.c").write_text("#include <stdio.h>\n" + code + feed)
+    run("gcc", "-std=c99", *WARNINGS, "-I", INCLUDE, "-o", tmp_path / "mine", tmp_path / "mine.c", *SOURCES)
+    samples = recording()[: 5 * RATE]
+    done = subprocess.run([tmp_path / "mine"], input=samples.tobytes(), capture_output=True, check=True)
+    rows = log_mel(samples)
+    last = len(rows) // EVERY * EVERY
+    np.testing.assert_array_equal(
+        np.frombuffer(done.stdout, np.uint8).reshape(FRAMES, BANDS), rows[last - FRAMES : last]
+    )
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
