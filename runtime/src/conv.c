@@ -92,6 +92,8 @@ trit_status trit_conv_check(const trit_call *c) {
 void trit_conv_run(const trit_call *c) {
     const trit_kernels *kernels = trit_kernels_of(c->variant);
     const uint32_t packed = TRIT_USES_CONV_PACKED;
+    int falls_back = TRIT_FALLS_BACK, uses_bits = TRIT_USES_CONV_BITS != 0;
+    int uses_grouped = TRIT_USES_CONV_GROUPED != 0;
     int is_bytes = trit_kind_is(packed, TRIT_KIND_BIT(UINT8), c->in->kind);
     int is_int8 = TRIT_USES_CONV_INT8 && (!packed || c->step->weight_kind == TRIT_KIND_INT8);
     int is_depthwise = TRIT_USES_CONV_DEPTHWISE && trit_conv_is_depthwise(c);
@@ -102,10 +104,10 @@ void trit_conv_run(const trit_call *c) {
         trit_conv_depthwise(c);
     else if (is_int8)
         trit_conv_int8(c);
-    else if (is_bytes && (TRIT_FALLS_BACK || TRIT_USES_CONV_GROUPED))
+    else if (is_bytes && (falls_back || uses_grouped))
         trit_conv_bytes(c);
-    else if (TRIT_USES_CONV_GROUPED && c->step->groups > 1)
+    else if (uses_grouped && c->step->groups > 1)
         trit_conv_grouped(c);
-    else if (TRIT_FALLS_BACK && TRIT_USES_CONV_BITS)
+    else if (falls_back && uses_bits)
         trit_conv_bits(c);
 }

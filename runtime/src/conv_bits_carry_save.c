@@ -101,7 +101,7 @@ INLINE uint32_t count_row(cursor at, uint32_t elements, uint32_t a_planes, uint3
     return trit_counted(&counter);
 }
 
-INLINE void add_strings(const trit_string *s, uint32_t rows, const int32_t *from, int32_t *acc,
+INLINE void add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc,
                                uint32_t a_planes, uint32_t w_planes) {
     cursor at;
     at.w = s->w;
@@ -115,7 +115,7 @@ INLINE void add_strings(const trit_string *s, uint32_t rows, const int32_t *from
 }
 
 #define DEFINE(name, a_planes, w_planes)                                                             \
-    static void name(const trit_string *s, uint32_t rows, const int32_t *from, int32_t *acc) { \
+    static void name(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc) { \
         add_strings(s, rows, from, acc, a_planes, w_planes);                                         \
     }
 DEFINE(add_binary_binary, 1, 1)

@@ -54,7 +54,7 @@ INLINE void step_on(four_rows *to, uint32_t words) {
     to->fourth.w += words;
 }
 
-INLINE void add_rows(four_rows *to, const trit_string *s, uint32_t a_planes, uint32_t w_planes) {
+INLINE void add_rows(four_rows *to, const trit_row_string *s, uint32_t a_planes, uint32_t w_planes) {
     const uint32_t *a = s->a;
     uint32_t left = s->elements;
     for (; a_planes == 1 && w_planes == 1 && left >= AT_ONCE; left -= AT_ONCE, a += AT_ONCE) {
@@ -74,7 +74,7 @@ INLINE void add_rows(four_rows *to, const trit_string *s, uint32_t a_planes, uin
     }
 }
 
-INLINE row begin_row(const trit_string *s, uint32_t number) {
+INLINE row begin_row(const trit_row_string *s, uint32_t number) {
     row r;
     r.w = s->w + number * s->row;
     r.sign = r.w + s->plane;
@@ -83,7 +83,7 @@ INLINE row begin_row(const trit_string *s, uint32_t number) {
 }
 
 /* Where fewer than four rows are left, the last of them fills up. */
-INLINE void add_strings(const trit_string *s, uint32_t rows, const int32_t *from, int32_t *acc, uint32_t a_planes,
+INLINE void add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc, uint32_t a_planes,
                         uint32_t w_planes) {
     uint32_t number, last = rows - 1, times = a_planes == 2 && w_planes == 2 ? 1 : 2;
     uint32_t base = times == 1 ? TRIT_WORD_BITS * s->elements : 0;
@@ -103,19 +103,19 @@ INLINE void add_strings(const trit_string *s, uint32_t rows, const int32_t *from
 }
 
 #define DEFINE(name, a_planes, w_planes)                                                             \
-    static void name(const trit_string *s, uint32_t rows, const int32_t *from, int32_t *acc) { \
+    static void name(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc) { \
         add_strings(s, rows, from, acc, a_planes, w_planes);                                         \
     }
-DEFINE(add_binary_binary, 1, 1)
-DEFINE(add_binary_ternary, 1, 2)
-DEFINE(add_ternary_binary, 2, 1)
-DEFINE(add_ternary_ternary, 2, 2)
+DEFINE(add_four_binary_binary, 1, 1)
+DEFINE(add_four_binary_ternary, 1, 2)
+DEFINE(add_four_ternary_binary, 2, 1)
+DEFINE(add_four_ternary_ternary, 2, 2)
 
 int trit_conv_bits_cpop(const trit_call *c) {
     int ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY;
     if (c->in->kind == TRIT_KIND_TERNARY)
-        return trit_conv_strings(c, ternary_weights ? add_ternary_ternary : add_ternary_binary);
-    return trit_conv_strings(c, ternary_weights ? add_binary_ternary : add_binary_binary);
+        return trit_conv_strings(c, ternary_weights ? add_four_ternary_ternary : add_four_ternary_binary);
+    return trit_conv_strings(c, ternary_weights ? add_four_binary_ternary : add_four_binary_binary);
 }
 
 #endif

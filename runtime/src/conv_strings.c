@@ -47,7 +47,7 @@ static void gather(const runs *r, uint32_t first, uint32_t count, uint32_t *to) 
     uint32_t planes = (1u + (uint32_t)trit_conv_has_ternary_bits(c)), words = trit_words(c->in->channels), n;
     uint32_t run = first / r->words, i = first % r->words, j;
     uint32_t ky = r->rows.first + run / r->taps, kx = r->first + run % r->taps;
-    uint32_t ternary_weights = trit_conv_has_ternary_weights(c), size = planes + ternary_weights;
+    uint32_t ternary_weights = (uint32_t)trit_conv_has_ternary_weights(c), size = planes + ternary_weights;
     for (; count > 0; count -= n, to += n * size, i = 0) {
         const uint32_t *a = NULL;
         n = r->words - i < count ? r->words - i : count;
@@ -106,7 +106,7 @@ static void convolve_pixel(const runs *r, trit_add_strings *add, uint32_t channe
     uint32_t a[STRING_SPACE], most = STRING_SPACE / (1u + (uint32_t)ternary + (uint32_t)ternary_weights);
     uint32_t first, nonzero = 0, i;
     int32_t acc[CHANNELS];
-    trit_string s;
+    trit_row_string s;
     s.a = a;
     s.plane = trit_words(c->in->channels);
     s.row = (size_t)trit_conv_row_words(c) * (1u + (uint32_t)trit_conv_has_ternary_weights(c));

@@ -14,15 +14,15 @@
  *     sign, offset  or  nonzero, sign, offset
  * where the weights' nonzero word is at `offset` bytes from the row's beginning, and their sign word `plane` words on.
  */
-typedef struct trit_string {
+typedef struct trit_row_string {
     const uint32_t *a, *w; /* w: of the first row, for the first element or, with ternary weights, of the whole row */
     uint32_t elements, plane;
     size_t row; /* words from one row's weights to the next row's */
-} trit_string;
+} trit_row_string;
 
 /* acc[i] = from[i] - 2 * (products in the piece that are -1), for `rows` output channels; where both sides are ternary,
  * acc[i] = from[i] - 32 * elements + (sum of the products). */
-typedef void trit_add_strings(const trit_string *s, uint32_t rows, const int32_t *from, int32_t *acc);
+typedef void trit_add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc);
 
 /* Returns 0 where it declines: weights of several lanes, or several groups. */
 int trit_conv_strings(const trit_call *c, trit_add_strings *add);
