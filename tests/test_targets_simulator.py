@@ -114,12 +114,12 @@ def test_block_counts_equal_single_steps(elf: Path, graph: Graph, board: Microco
         machine.give(image, outputs)
     machines[0].follow_blocks()
     single: Counter[int] = Counter()
-    marks = 0
+    marks, steps = 0, len(Session(to_plan(graph)).steps)
 
     def on_instruction(_core: object, address: int, _size: int, _user: object) -> None:
         nonlocal marks
         marks += address == begins
-        if 0 < marks <= len(Session(to_plan(graph)).steps):
+        if 0 < marks <= steps:
             single[address] += 1
 
     machines[1]._core.hook_add(UC_HOOK_CODE, on_instruction)
