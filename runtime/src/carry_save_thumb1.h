@@ -44,7 +44,7 @@
     "ands r4, r2\n"
 
 /* `blocks` > 0 times add_block. How many are left is on the stack, for want of a register that all compilers give. */
-INLINE void add_binary_blocks(trit_counter *to, cursor *at, uint32_t blocks) {
+TRIT_INLINE void add_binary_blocks(trit_counter *to, cursor *at, uint32_t blocks) {
     uint32_t q;
     __asm__(".syntax unified\n"
             "mov r2, %[p]\n"

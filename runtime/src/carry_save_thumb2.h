@@ -55,7 +55,7 @@
             : [sign] "r"(at->sign)                                                                                  \
             : "memory", "cc")
 
-INLINE void add_block(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE void add_block(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
     uint32_t p, q, r, y, t, u;
     if (a_planes == 1)
         BLOCK(PAIR_BINARY_TERNARY);
@@ -117,7 +117,7 @@ INLINE void add_block(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t 
     "and %[ones], %[y]\n"
 
 /* With binary weights there are registers for the whole row. */
-INLINE uint32_t count_binary_row(cursor at, uint32_t elements, uint32_t a_planes) {
+TRIT_INLINE uint32_t count_binary_row(cursor at, uint32_t elements, uint32_t a_planes) {
     uint32_t ones, twos, fours, eights, p, q, r, y, t, u;
     if (a_planes == 1)
         ROW(WORD_BINARY, PAIR_BINARY_BINARY);

@@ -3,13 +3,6 @@
 #include "carry_save.h"
 #include "conv_strings.h"
 
-/* One loop for each combination of planes, with all of a row in registers. */
-#if defined(__GNUC__) || defined(__clang__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
-
 typedef struct pair {
     uint32_t x, y;
 } pair;
@@ -19,16 +12,12 @@ typedef struct cursor {
     const uint32_t *a, *w, *sign;
 } cursor;
 
-INLINE uint32_t word_at(const uint32_t *row, uint32_t offset) {
-    return *(const uint32_t *)(const void *)((const uint8_t *)row + offset);
-}
-
 /* Products that are -1. */
-INLINE uint32_t next_word(cursor *at, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE uint32_t next_word(cursor *at, uint32_t a_planes, uint32_t w_planes) {
     uint32_t nonzero, offset, result;
     if (w_planes == 2) {
         offset = at->a[1];
-        result = (at->a[0] ^ word_at(at->sign, offset)) & word_at(at->w, offset);
+        result = (at->a[0] ^ trit_word_at(at->sign, offset)) & trit_word_at(at->w, offset);
         at->a += 2;
         return result;
     }
@@ -39,7 +28,7 @@ INLINE uint32_t next_word(cursor *at, uint32_t a_planes, uint32_t w_planes) {
     return result;
 }
 
-INLINE pair next_pair(cursor *at, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE pair next_pair(cursor *at, uint32_t a_planes, uint32_t w_planes) {
     uint32_t nonzero, differ;
     pair p;
     if (a_planes == 1 || w_planes == 1) {
@@ -47,8 +36,8 @@ INLINE pair next_pair(cursor *at, uint32_t a_planes, uint32_t w_planes) {
         p.y = next_word(at, a_planes, w_planes);
         return p;
     }
-    nonzero = at->a[0] & word_at(at->w, at->a[2]);
-    differ = at->a[1] ^ word_at(at->sign, at->a[2]);
+    nonzero = at->a[0] & trit_word_at(at->w, at->a[2]);
+    differ = at->a[1] ^ trit_word_at(at->sign, at->a[2]);
     p.x = differ & nonzero;
     p.y = differ | ~nonzero;
     at->a += 3;
@@ -56,12 +45,12 @@ INLINE pair next_pair(cursor *at, uint32_t a_planes, uint32_t w_planes) {
 }
 
 /* A pair's carries. */
-INLINE uint32_t add_pair(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE uint32_t add_pair(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
     pair p = next_pair(at, a_planes, w_planes);
     return trit_carry_save(&to->ones, p.x, p.y);
 }
 
-INLINE uint32_t add_two_pairs(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE uint32_t add_two_pairs(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
     uint32_t first = add_pair(to, at, a_planes, w_planes);
     return trit_carry_save(&to->twos, first, add_pair(to, at, a_planes, w_planes));
 }
@@ -72,7 +61,7 @@ INLINE uint32_t add_two_pairs(trit_counter *to, cursor *at, uint32_t a_planes, u
 #if TRIT_THUMB1
 #include "carry_save_thumb1.h"
 #endif
-INLINE void add_block(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE void add_block(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t w_planes) {
     uint32_t first = add_two_pairs(to, at, a_planes, w_planes);
     uint32_t second = add_two_pairs(to, at, a_planes, w_planes);
     to->eights += trit_count_bytes(trit_carry_save(&to->fours, first, second));
@@ -80,7 +69,7 @@ INLINE void add_block(trit_counter *to, cursor *at, uint32_t a_planes, uint32_t 
 #endif
 
 /* The words that fill up no block of four pairs come first, when carries have free places to go to. */
-INLINE uint32_t count_row(cursor at, uint32_t elements, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE uint32_t count_row(cursor at, uint32_t elements, uint32_t a_planes, uint32_t w_planes) {
     int both = a_planes == 2 && w_planes == 2;
     uint32_t pairs = both ? elements : elements / 2, blocks;
     trit_counter counter = {0, 0, 0, 0};
@@ -101,7 +90,7 @@ INLINE uint32_t count_row(cursor at, uint32_t elements, uint32_t a_planes, uint3
     return trit_counted(&counter);
 }
 
-INLINE void add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc,
+TRIT_INLINE void add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc,
                                uint32_t a_planes, uint32_t w_planes) {
     cursor at;
     at.w = s->w;
@@ -124,9 +113,7 @@ DEFINE(add_ternary_binary, 2, 1)
 DEFINE(add_ternary_ternary, 2, 2)
 
 int trit_conv_bits_carry_save(const trit_call *c) {
-    int ternary_weights = trit_conv_has_ternary_weights(c);
     if (TRIT_USES_CONV_BINARY && trit_conv_bits_lookup(c)) return 1;
-    if (trit_conv_has_ternary_bits(c))
-        return trit_conv_strings(c, ternary_weights ? add_ternary_ternary : add_ternary_binary);
-    return trit_conv_strings(c, ternary_weights ? add_binary_ternary : add_binary_binary);
+    return trit_conv_strings(c, trit_choose_strings(c, add_binary_binary, add_binary_ternary, add_ternary_binary,
+                                                    add_ternary_ternary));
 }

@@ -8,7 +8,6 @@
 
 #define ROWS 4u
 #define AT_ONCE 8u /* words of binary strings whose places are one addition */
-#define INLINE static inline __attribute__((always_inline))
 
 /* One row's weights, of ternary ones also the sign words, and the products so far that are -1; where both sides are
  * ternary, twice those less the products that are not 0. */
@@ -21,21 +20,17 @@ typedef struct four_rows {
     row first, second, third, fourth;
 } four_rows;
 
-INLINE uint32_t word_at(const uint32_t *words, uint32_t offset) {
-    return *(const uint32_t *)(const void *)((const uint8_t *)words + offset);
-}
-
-INLINE void add_product(row *to, uint32_t nonzero, uint32_t sign, uint32_t offset, uint32_t index, uint32_t a_planes,
+TRIT_INLINE void add_product(row *to, uint32_t nonzero, uint32_t sign, uint32_t offset, uint32_t index, uint32_t a_planes,
                         uint32_t w_planes) {
-    uint32_t differ = sign ^ (w_planes == 2 ? word_at(to->sign, offset) : to->w[index]);
-    if (w_planes == 2) nonzero &= word_at(to->w, offset);
+    uint32_t differ = sign ^ (w_planes == 2 ? trit_word_at(to->sign, offset) : to->w[index]);
+    if (w_planes == 2) nonzero &= trit_word_at(to->w, offset);
     if (a_planes == 2 || w_planes == 2) differ &= nonzero;
     to->sum += trit_popcount(differ);
     if (a_planes == 2 && w_planes == 2) to->sum += trit_popcount(differ) - trit_popcount(nonzero);
 }
 
 /* Element `index` behind `a`, whose weights, if binary, are as far behind the rows'. */
-INLINE void add_element(four_rows *to, const uint32_t *a, uint32_t index, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE void add_element(four_rows *to, const uint32_t *a, uint32_t index, uint32_t a_planes, uint32_t w_planes) {
     uint32_t size = a_planes + w_planes - 1, nonzero, sign, offset;
     a += index * size;
     nonzero = a_planes == 2 ? a[0] : UINT32_MAX;
@@ -47,14 +42,14 @@ INLINE void add_element(four_rows *to, const uint32_t *a, uint32_t index, uint32
     add_product(&to->fourth, nonzero, sign, offset, index, a_planes, w_planes);
 }
 
-INLINE void step_on(four_rows *to, uint32_t words) {
+TRIT_INLINE void step_on(four_rows *to, uint32_t words) {
     to->first.w += words;
     to->second.w += words;
     to->third.w += words;
     to->fourth.w += words;
 }
 
-INLINE void add_rows(four_rows *to, const trit_row_string *s, uint32_t a_planes, uint32_t w_planes) {
+TRIT_INLINE void add_rows(four_rows *to, const trit_row_string *s, uint32_t a_planes, uint32_t w_planes) {
     const uint32_t *a = s->a;
     uint32_t left = s->elements;
     for (; a_planes == 1 && w_planes == 1 && left >= AT_ONCE; left -= AT_ONCE, a += AT_ONCE) {
@@ -74,7 +69,7 @@ INLINE void add_rows(four_rows *to, const trit_row_string *s, uint32_t a_planes,
     }
 }
 
-INLINE row begin_row(const trit_row_string *s, uint32_t number) {
+TRIT_INLINE row begin_row(const trit_row_string *s, uint32_t number) {
     row r;
     r.w = s->w + number * s->row;
     r.sign = r.w + s->plane;
@@ -83,7 +78,7 @@ INLINE row begin_row(const trit_row_string *s, uint32_t number) {
 }
 
 /* Where fewer than four rows are left, the last of them fills up. */
-INLINE void add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc, uint32_t a_planes,
+TRIT_INLINE void add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc, uint32_t a_planes,
                         uint32_t w_planes) {
     uint32_t number, last = rows - 1, times = a_planes == 2 && w_planes == 2 ? 1 : 2;
     uint32_t base = times == 1 ? TRIT_WORD_BITS * s->elements : 0;
@@ -112,10 +107,8 @@ DEFINE(add_four_ternary_binary, 2, 1)
 DEFINE(add_four_ternary_ternary, 2, 2)
 
 int trit_conv_bits_cpop(const trit_call *c) {
-    int ternary_weights = c->step->weight_kind == TRIT_KIND_TERNARY;
-    if (c->in->kind == TRIT_KIND_TERNARY)
-        return trit_conv_strings(c, ternary_weights ? add_four_ternary_ternary : add_four_ternary_binary);
-    return trit_conv_strings(c, ternary_weights ? add_four_binary_ternary : add_four_binary_binary);
+    return trit_conv_strings(c, trit_choose_strings(c, add_four_binary_binary, add_four_binary_ternary,
+                                                    add_four_ternary_binary, add_four_ternary_ternary));
 }
 
 #endif

@@ -12,12 +12,6 @@
 #define CHANNELS (2 * TRIT_WORD_BITS)
 #define MOST_WORDS 2000u /* of a row: a word adds 32 at most to 16 bits */
 
-#if defined(__GNUC__) || defined(__clang__)
-#define NOINLINE __attribute__((noinline)) /* two frames of less than 1280 bytes, not one of more */
-#else
-#define NOINLINE
-#endif
-
 typedef uint32_t table[1u << GROUP];
 
 /* A channel's sums in 16 bits: of pixels 0 and 4, 2 and 6, 1 and 5, 3 and 7. */
@@ -126,7 +120,7 @@ static void add_channels(sums *to, uint32_t count, const table *tables, const ui
 }
 
 /* Word `word` under a tap: adds to the sums of `count` channels and, behind them, of products that are not 0. */
-static NOINLINE void add_word(const trit_call *c, const uint32_t *const at[PIXELS], uint32_t word, const uint32_t *w,
+TRIT_NOINLINE void add_word(const trit_call *c, const uint32_t *const at[PIXELS], uint32_t word, const uint32_t *w,
                               uint32_t count, sums *to) {
     static const uint32_t both[2] = {0, UINT32_MAX};
     table tables[TABLES];
@@ -140,7 +134,7 @@ static NOINLINE void add_word(const trit_call *c, const uint32_t *const at[PIXEL
 }
 
 /* All words under tap (ky, kx); returns where the next tap's weights are. */
-static NOINLINE const uint32_t *add_tap(const trit_call *c, uint32_t pixel, uint32_t pixels, uint32_t ky, uint32_t kx,
+TRIT_NOINLINE const uint32_t *add_tap(const trit_call *c, uint32_t pixel, uint32_t pixels, uint32_t ky, uint32_t kx,
                                         const uint32_t *w, uint32_t count, sums *to) {
     const uint32_t *at[PIXELS];
     uint32_t i;
@@ -150,7 +144,7 @@ static NOINLINE const uint32_t *add_tap(const trit_call *c, uint32_t pixel, uint
 }
 
 /* Stores pixel j of the channels in word `word`. */
-static NOINLINE void store(const trit_call *c, const sums *from, const sums *total, uint32_t pixel, uint32_t j,
+TRIT_NOINLINE void store(const trit_call *c, const sums *from, const sums *total, uint32_t pixel, uint32_t j,
                            uint32_t word) {
     uint32_t pair = (j & 1) * 2 + (j & 2) / 2, shift = j & 4 ? 16 : 0, all = (total->pair[pair] >> shift) & 0xffff, i;
     int32_t acc[TRIT_WORD_BITS];

@@ -122,9 +122,8 @@ AVX512_INLINE void convolve_word(shape s, const trit_call *c, tile *t, uint32_t 
         if (c->in->zero_point != 128) start = _mm512_mullo_epi32(zero_point, sum_weights(c, w[b]));
         AVX512_UNROLL for (p = 0; p < s.pixels; p++) acc[b][p] = start;
     }
-    if (word == 0 && is_short(c)) gather_short(c, t);
     for (first = 0; first < fan_in; first += STRING_BYTES) {
-        if ((word == 0 && !is_short(c)) || fan_in > STRING_BYTES)
+        if (word == 0 || fan_in > STRING_BYTES)
             gather_tile(c, t, first, fan_in - first < STRING_BYTES ? fan_in - first : STRING_BYTES);
         add_chunk(s, c, t, w, acc);
     }

@@ -9,14 +9,6 @@
 #define TABLES (TRIT_WORD_BITS / GROUP)
 #define CHANNELS (2 * TRIT_WORD_BITS)
 
-#if defined(__GNUC__) || defined(__clang__)
-#define INLINE static inline __attribute__((always_inline))
-#define NOINLINE __attribute__((noinline)) /* two small frames, not one large */
-#else
-#define INLINE static inline
-#define NOINLINE
-#endif
-
 typedef int16_t table[1u << GROUP]; /* sums of up to four bytes' values */
 
 /* Entry w: the sum of values[i] where bit i of w is set; binary: of -values[i] there and of values[i] elsewhere. */
@@ -29,26 +21,26 @@ static void make_table(const int16_t values[GROUP], int binary, table to) {
     }
 }
 
-INLINE int32_t look_up(const table *tables, uint32_t k, uint32_t weights) {
+TRIT_INLINE int32_t look_up(const table *tables, uint32_t k, uint32_t weights) {
     return tables[k][(weights >> (GROUP * k)) % (1u << GROUP)];
 }
 
 /* The sums that all weights of a word select. */
-INLINE int32_t look_up_word(const table *tables, uint32_t weights) {
+TRIT_INLINE int32_t look_up_word(const table *tables, uint32_t weights) {
     return look_up(tables, 0, weights) + look_up(tables, 1, weights) + look_up(tables, 2, weights) +
            look_up(tables, 3, weights) + look_up(tables, 4, weights) + look_up(tables, 5, weights) +
            look_up(tables, 6, weights) + look_up(tables, 7, weights);
 }
 
 /* The same of the first `count` tables. */
-INLINE int32_t look_up_part(const table *tables, uint32_t count, uint32_t weights) {
+TRIT_INLINE int32_t look_up_part(const table *tables, uint32_t count, uint32_t weights) {
     int32_t sum = 0;
     for (; count > 0; count--, tables++, weights >>= GROUP) sum += (*tables)[weights % (1u << GROUP)];
     return sum;
 }
 
 /* A word of weights of `n` output channels, as far as there are tables. */
-INLINE void add_word(const table *tables, uint32_t count, const uint32_t *w, size_t row, size_t plane, uint32_t n,
+TRIT_INLINE void add_word(const table *tables, uint32_t count, const uint32_t *w, size_t row, size_t plane, uint32_t n,
                      int32_t *acc, int ternary) {
     for (; n > 0; n--, w += row, acc++) {
         uint32_t minus = ternary ? w[plane] : w[0], plus = w[0] & ~minus;
@@ -58,9 +50,9 @@ INLINE void add_word(const table *tables, uint32_t count, const uint32_t *w, siz
     }
 }
 
-static NOINLINE void add_piece(const trit_gather *at, uint32_t first, uint32_t count, uint32_t channel, uint32_t n,
+TRIT_NOINLINE void add_piece(const trit_gather *at, uint32_t first, uint32_t count, uint32_t channel, uint32_t n,
                       int32_t *acc) {
-    int ternary = at->c->step->weight_kind == TRIT_KIND_TERNARY;
+    int ternary = trit_conv_has_ternary_weights(at->c);
     size_t plane = trit_conv_row_words(at->c), row = plane * (ternary ? 2 : 1);
     const uint32_t *w = trit_conv_row(at->c, channel) + first / TRIT_WORD_BITS;
     const int16_t *values = at->values;

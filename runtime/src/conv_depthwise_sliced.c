@@ -3,8 +3,8 @@
  * and thresholds are sliced, bit b of 32 of them in word b, and counters and comparisons are a few logical operations.
  * A sum counts the products that are +1 and those that are not -1, so it is the accumulator plus the taps of the kernel.
  */
+#include "carry_save.h"
 #include "conv.h"
-#include "kernels.h"
 
 #define SLICES 7u      /* sums are 0 ... 2 * MOST_TAPS */
 #define MOST_TAPS 63u
@@ -15,8 +15,7 @@ typedef struct slices {
 
 /* Adds 1 where `x` is set and 1 where `y` is. */
 static inline void count_two(slices *sum, uint32_t x, uint32_t y) {
-    uint32_t either = sum->bit[0] ^ x, carry = (sum->bit[0] & x) | (either & y), b;
-    sum->bit[0] = either ^ y;
+    uint32_t carry = trit_carry_save(&sum->bit[0], x, y), b;
     for (b = 1; carry != 0; b++) {
         uint32_t next = sum->bit[b] & carry;
         sum->bit[b] ^= carry;
@@ -98,7 +97,7 @@ static void convolve_word(const trit_call *c, uint32_t word) {
 int trit_conv_depthwise_sliced(const trit_call *c) {
     uint32_t word;
     if (!trit_is_bits(c->in->kind) || !trit_is_bits(c->out->kind) || c->step->weight_kind == TRIT_KIND_INT8) return 0;
-    if (c->step->kernel[0] * c->step->kernel[1] > (int)MOST_TAPS) return 0;
+    if ((uint32_t)c->step->kernel[0] * c->step->kernel[1] > MOST_TAPS) return 0;
     for (word = 0; word < trit_words(c->out->channels); word++) convolve_word(c, word);
     return 1;
 }

@@ -24,6 +24,20 @@ typedef struct trit_row_string {
  * acc[i] = from[i] - 32 * elements + (sum of the products). */
 typedef void trit_add_strings(const trit_row_string *s, uint32_t rows, const int32_t *from, int32_t *acc);
 
+/* A row's word at an element's offset. */
+static inline uint32_t trit_word_at(const uint32_t *row, uint32_t offset) {
+    return *(const uint32_t *)(const void *)((const uint8_t *)row + offset);
+}
+
+/* Which of a kernel's four, named after activations and weights, the step needs; unused ones are not linked. */
+static inline trit_add_strings *trit_choose_strings(const trit_call *c, trit_add_strings *binary_binary,
+                                                    trit_add_strings *binary_ternary, trit_add_strings *ternary_binary,
+                                                    trit_add_strings *ternary_ternary) {
+    int ternary_weights = trit_conv_has_ternary_weights(c);
+    if (trit_conv_has_ternary_bits(c)) return ternary_weights ? ternary_ternary : ternary_binary;
+    return ternary_weights ? binary_ternary : binary_binary;
+}
+
 /* Returns 0 where it declines: weights of several lanes, or several groups. */
 int trit_conv_strings(const trit_call *c, trit_add_strings *add);
 

@@ -79,7 +79,7 @@ AVX512 static int32_t order(int8_t *string, uint32_t length) {
     return _mm_cvtsi128_si32(total) - 128 * (int32_t)length;
 }
 
-AVX512 static void gather_tile(const trit_call *c, tile *t, uint32_t first, uint32_t count) {
+AVX512 static void gather_long(const trit_call *c, tile *t, uint32_t first, uint32_t count) {
     uint32_t p;
     t->length = trit_words(count) * TRIT_WORD_BITS;
     t->first = first;
@@ -130,6 +130,13 @@ AVX512 static void gather_short(const trit_call *c, tile *t) {
         _mm512_mask_storeu_epi8(t->strings + p * t->length, t->length < 64 ? UINT32_MAX : UINT64_MAX,
                                 _mm512_xor_si512(string, flip));
     }
+}
+
+AVX512 static void gather_tile(const trit_call *c, tile *t, uint32_t first, uint32_t count) {
+    if (is_short(c))
+        gather_short(c, t);
+    else
+        gather_long(c, t, first, count);
 }
 
 #endif

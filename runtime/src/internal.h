@@ -8,6 +8,15 @@
 #include "trit/trit.h"
 #include "uses.h"
 
+/* One loop for each set of constant arguments, with its values in registers; two small frames instead of one large. */
+#if defined(__GNUC__) || defined(__clang__)
+#define TRIT_INLINE static inline __attribute__((always_inline))
+#define TRIT_NOINLINE static __attribute__((noinline))
+#else
+#define TRIT_INLINE static inline
+#define TRIT_NOINLINE static
+#endif
+
 /* One step, resolved. x, y, z are null while checking. */
 typedef struct trit_call {
     const uint8_t *file;

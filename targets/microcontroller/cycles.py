@@ -100,7 +100,7 @@ def _cortex_m0plus(now: Instruction, _before: Instruction | None) -> Range:
     """Cortex-M0+ Technical Reference Manual r0p1, table 3-1, single-cycle multiplier; jumps without their refill."""
     if _is(now, _MULTIPLE):
         return Range(*[1 + now.registers + ("pc" in now.operands)] * 2)
-    if _is(now, ("ldr", "str", "bl ")) or now.mnemonic == "bl":
+    if _is(now, ("ldr", "str")) or now.mnemonic == "bl":
         return TWO
     if _is(now, ("mrs", "msr", "dmb", "dsb", "isb")):
         return Range(3, 3)
