@@ -15,10 +15,10 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step
 from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.microcontroller.config import LANES
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.cycles import TIMINGS, estimate
 from trit.targets.microcontroller.execution import instructions
-from trit.targets.microcontroller.firmware import LANES
 from trit.targets.microcontroller.simulator import run_image
 from trit.targets.rram_cost import layer_costs, programming_energy
 

@@ -13,7 +13,8 @@
 #else
 #define TRIT_THUMB2 0
 #endif
-#if defined(__thumb__) && !defined(__thumb2__) && defined(__OPTIMIZE__) && !defined(__OPTIMIZE_SIZE__) && defined(__GNUC__)
+#if defined(__thumb__) && !defined(__thumb2__) && defined(__OPTIMIZE__) && defined(__GNUC__) && \
+    (defined(__clang__) || !defined(__OPTIMIZE_SIZE__))
 #define TRIT_THUMB1 1
 #else
 #define TRIT_THUMB1 0
@@ -25,14 +26,14 @@ typedef struct trit_counter {
 } trit_counter;
 
 /* Adds two words to `sum`; returns the carries. */
-static inline uint32_t trit_carry_save(uint32_t *sum, uint32_t x, uint32_t y) {
+TRIT_INLINE uint32_t trit_carry_save(uint32_t *sum, uint32_t x, uint32_t y) {
     uint32_t either = *sum ^ x, carry = (*sum & x) | (either & y);
     *sum = either ^ y;
     return carry;
 }
 
 #if TRIT_THUMB2 /* masks are immediate operands, and shifts cost nothing in what follows them */
-static inline uint32_t trit_count_nibbles(uint32_t x) {
+TRIT_INLINE uint32_t trit_count_nibbles(uint32_t x) {
     uint32_t part;
     __asm__("and %1, %0, #0xaaaaaaaa\n"
             "sub %0, %0, %1, lsr #1\n"
@@ -43,7 +44,7 @@ static inline uint32_t trit_count_nibbles(uint32_t x) {
     return x;
 }
 
-static inline uint32_t trit_widen_nibbles(uint32_t x) {
+TRIT_INLINE uint32_t trit_widen_nibbles(uint32_t x) {
     uint32_t part;
     __asm__("and %1, %0, #0x0f0f0f0f\n"
             "bic %0, %0, %1\n"
@@ -52,24 +53,24 @@ static inline uint32_t trit_widen_nibbles(uint32_t x) {
     return x;
 }
 #else
-static inline uint32_t trit_count_nibbles(uint32_t x) {
+TRIT_INLINE uint32_t trit_count_nibbles(uint32_t x) {
     x -= (x >> 1) & UINT32_C(0x55555555);
     return (x & UINT32_C(0x33333333)) + ((x >> 2) & UINT32_C(0x33333333));
 }
 
 /* Nibbles of up to 15 each to bytes. */
-static inline uint32_t trit_widen_nibbles(uint32_t x) {
+TRIT_INLINE uint32_t trit_widen_nibbles(uint32_t x) {
     return (x & UINT32_C(0x0f0f0f0f)) + ((x >> 4) & UINT32_C(0x0f0f0f0f));
 }
 #endif
 
-static inline uint32_t trit_count_bytes(uint32_t x) {
+TRIT_INLINE uint32_t trit_count_bytes(uint32_t x) {
     x = trit_count_nibbles(x);
     return (x + (x >> 4)) & UINT32_C(0x0f0f0f0f);
 }
 
 /* Sum of the bytes of `low`, up to 56 each, and eight times those of `eights`. */
-static inline uint32_t trit_sum_bytes(uint32_t low, uint32_t eights) {
+TRIT_INLINE uint32_t trit_sum_bytes(uint32_t low, uint32_t eights) {
     uint32_t even, odd;
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
     __asm__("usad8 %0, %1, %2" : "=r"(even) : "r"(low), "r"(0));
@@ -84,7 +85,7 @@ static inline uint32_t trit_sum_bytes(uint32_t low, uint32_t eights) {
 }
 
 /* All that was counted. */
-static inline uint32_t trit_counted(const trit_counter *at) {
+TRIT_INLINE uint32_t trit_counted(const trit_counter *at) {
     uint32_t low = trit_widen_nibbles(trit_count_nibbles(at->ones) + 2 * trit_count_nibbles(at->twos));
     return trit_sum_bytes(low + 4 * trit_count_bytes(at->fours), at->eights);
 }

@@ -25,7 +25,12 @@ static inline int trit_conv_has_ternary_weights(const trit_call *c) {
 }
 
 static inline uint32_t trit_conv_group_channels(const trit_call *c) {
+    if (!TRIT_USES_CONV_GROUPED && !TRIT_USES_CONV_DEPTHWISE) return c->in->channels;
     return c->in->channels / c->step->groups;
+}
+
+static inline uint32_t trit_conv_lanes(const trit_call *c) {
+    return TRIT_LANES ? TRIT_LANES : c->step->lanes;
 }
 
 static inline uint64_t trit_conv_fan_in(const trit_call *c) {
@@ -64,7 +69,7 @@ int trit_conv_int8_weights_are_right(const trit_call *c);
 
 /* The weights of an output channel: word i of the row is at [i * lanes]. */
 static inline const uint32_t *trit_conv_row(const trit_call *c, uint32_t channel) {
-    uint32_t lanes = c->step->lanes;
+    uint32_t lanes = trit_conv_lanes(c);
     size_t row = (size_t)trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
     return (const uint32_t *)trit_at(c, c->step->weights) + row * (channel / lanes * lanes) + channel % lanes;
 }
@@ -75,31 +80,15 @@ typedef struct trit_span {
     uint32_t first, end;
 } trit_span;
 
-/* ceil(distance / dilation); most windows have no dilation, and some processors no division. */
-static inline uint32_t trit_taps_before(uint32_t distance, uint32_t dilation) {
-    return !TRIT_USES_DILATION || dilation == 1 ? distance : (distance + dilation - 1) / dilation;
-}
-
-static inline trit_span trit_window_span(uint32_t position, uint32_t stride, uint32_t padding, uint32_t kernel,
-                                         uint32_t dilation, uint32_t size) {
-    trit_span span;
-    uint32_t end;
-    span.start = (int32_t)(position * stride) - (int32_t)padding;
-    span.first = span.start < 0 ? trit_taps_before((uint32_t)-span.start, dilation) : 0;
-    end = span.start < (int32_t)size ? trit_taps_before((uint32_t)((int32_t)size - span.start), dilation) : 0;
-    span.end = end < kernel ? end : kernel;
-    if (span.first > span.end) span.first = span.end;
-    return span;
-}
+/* Of the window at a position of the output; axis 0: rows, 1: columns. */
+trit_span trit_span_along(const trit_call *c, int axis, uint32_t position);
 
 static inline trit_span trit_rows(const trit_call *c, uint32_t y) {
-    const trit_step *s = c->step;
-    return trit_window_span(y, s->stride[0], s->padding[0], s->kernel[0], s->dilation[0], c->in->height);
+    return trit_span_along(c, 0, y);
 }
 
 static inline trit_span trit_columns(const trit_call *c, uint32_t x) {
-    const trit_step *s = c->step;
-    return trit_window_span(x, s->stride[1], s->padding[1], s->kernel[1], s->dilation[1], c->in->width);
+    return trit_span_along(c, 1, x);
 }
 
 /* Input pixel under tap (ky, kx). */

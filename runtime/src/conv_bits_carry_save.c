@@ -113,7 +113,7 @@ DEFINE(add_ternary_binary, 2, 1)
 DEFINE(add_ternary_ternary, 2, 2)
 
 int trit_conv_bits_carry_save(const trit_call *c) {
-    if (TRIT_USES_CONV_BINARY && trit_conv_bits_lookup(c)) return 1;
+    if (TRIT_USES_LOOKUP && trit_conv_bits_lookup(c)) return 1;
     return trit_conv_strings(c, trit_choose_strings(c, add_binary_binary, add_binary_ternary, add_ternary_binary,
                                                     add_ternary_ternary));
 }

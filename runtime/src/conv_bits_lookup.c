@@ -24,6 +24,12 @@ typedef struct activations {
     uint32_t nonzero[TABLES], sign[TABLES];
 } activations;
 
+/* Pixels that follow one another, in one row or more. */
+typedef struct pixels {
+    uint32_t first, count, y, x; /* y, x: of the first */
+    uint32_t planes, words, row; /* of their activations; words of an output channel's weights */
+} pixels;
+
 /* Nibble k of word j changes places with nibble j of word k. */
 static void transpose(uint32_t x[TABLES]) {
     uint32_t shift, mask = 0xffff, k;
@@ -37,16 +43,14 @@ static void transpose(uint32_t x[TABLES]) {
     }
 }
 
-/* The activations under tap (ky, kx) of pixels first ... first + count - 1; null outside the image. */
-static void find(const trit_call *c, uint32_t first, uint32_t count, uint32_t ky, uint32_t kx,
-                 const uint32_t *at[PIXELS]) {
+/* The activations under tap (ky, kx) of the pixels; null outside the image. */
+static void find(const trit_call *c, const pixels *p, uint32_t ky, uint32_t kx, const uint32_t *at[PIXELS]) {
     const trit_step *s = c->step;
-    uint32_t size = trit_planes(c->in->kind) * trit_words(c->in->channels), y = first / c->out->width, j;
-    uint32_t x = first - y * c->out->width;
-    uint32_t row = y * s->stride[0] + ky * s->dilation[0] - s->padding[0];
+    uint32_t size = p->planes * p->words, x = p->x, j;
+    uint32_t row = p->y * s->stride[0] + ky * s->dilation[0] - s->padding[0];
     uint32_t column = x * s->stride[1] + kx * s->dilation[1] - s->padding[1];
     for (j = 0; j < PIXELS; j++) {
-        int inside = j < count && row < c->in->height && column < c->in->width;
+        int inside = j < p->count && row < c->in->height && column < c->in->width;
         at[j] = inside ? (const uint32_t *)c->x + ((size_t)row * c->in->width + column) * size : NULL;
         column += s->stride[1];
         if (++x < c->out->width) continue;
@@ -56,13 +60,13 @@ static void find(const trit_call *c, uint32_t first, uint32_t count, uint32_t ky
     }
 }
 
-static void load(const trit_call *c, const uint32_t *const at[PIXELS], uint32_t word, activations *to) {
-    uint32_t sign = (trit_planes(c->in->kind) - 1) * trit_words(c->in->channels) + word, j;
+/* Binary activations are not 0 in the channels of `mask`. */
+static void load(const pixels *p, const uint32_t *const at[PIXELS], uint32_t word, uint32_t mask, activations *to) {
+    uint32_t j;
     for (j = 0; j < PIXELS; j++) {
-        to->nonzero[j] = to->sign[j] = 0;
-        if (!at[j]) continue;
-        to->nonzero[j] = sign == word ? trit_word_mask(c->in->channels, word) : at[j][word];
-        to->sign[j] = at[j][sign];
+        const uint32_t *a = at[j] ? at[j] + word : NULL;
+        to->nonzero[j] = !a ? 0 : p->planes == 2 ? *a : mask;
+        to->sign[j] = !a ? 0 : p->planes == 2 ? a[p->words] : *a;
     }
     transpose(to->nonzero);
     transpose(to->sign);
@@ -120,26 +124,26 @@ static void add_channels(sums *to, uint32_t count, const table *tables, const ui
 }
 
 /* Word `word` under a tap: adds to the sums of `count` channels and, behind them, of products that are not 0. */
-TRIT_NOINLINE void add_word(const trit_call *c, const uint32_t *const at[PIXELS], uint32_t word, const uint32_t *w,
-                              uint32_t count, sums *to) {
+TRIT_NOINLINE void add_word(const pixels *p, const uint32_t *const at[PIXELS], uint32_t word, uint32_t mask,
+                            const uint32_t *w, uint32_t count, sums *to) {
     static const uint32_t both[2] = {0, UINT32_MAX};
     table tables[TABLES];
     activations a;
     uint32_t k;
-    load(c, at, word, &a);
+    load(p, at, word, mask, &a);
     for (k = 0; k < TABLES; k++) make_table(a.nonzero[k], a.sign[k], tables[k]);
-    add_channels(to, count, (const table *)tables, w, trit_conv_row_words(c));
+    add_channels(to, count, (const table *)tables, w, p->row);
     add_channels(to + count, 1, (const table *)tables, both, 0);
     add_channels(to + count, 1, (const table *)tables, both + 1, 0);
 }
 
 /* All words under tap (ky, kx); returns where the next tap's weights are. */
-TRIT_NOINLINE const uint32_t *add_tap(const trit_call *c, uint32_t pixel, uint32_t pixels, uint32_t ky, uint32_t kx,
-                                        const uint32_t *w, uint32_t count, sums *to) {
+TRIT_NOINLINE const uint32_t *add_tap(const trit_call *c, const pixels *p, uint32_t ky, uint32_t kx,
+                                      const uint32_t *w, uint32_t count, sums *to) {
     const uint32_t *at[PIXELS];
     uint32_t i;
-    find(c, pixel, pixels, ky, kx, at);
-    for (i = 0; i < trit_words(c->in->channels); i++) add_word(c, at, i, w++, count, to);
+    find(c, p, ky, kx, at);
+    for (i = 0; i < p->words; i++) add_word(p, at, i, trit_word_mask(c->in->channels, i), w++, count, to);
     return w;
 }
 
@@ -153,25 +157,30 @@ TRIT_NOINLINE void store(const trit_call *c, const sums *from, const sums *total
     trit_store_output(c, pixel, word, acc);
 }
 
-/* Up to 64 output channels of up to eight pixels. */
-static void convolve_pixels(const trit_call *c, uint32_t pixel, uint32_t pixels, uint32_t channel) {
+/* Up to 64 output channels. */
+static void convolve_pixels(const trit_call *c, const pixels *p, uint32_t channel) {
     static const sums zero = {{0, 0, 0, 0}};
     uint32_t left = c->out->channels - channel, count = left < CHANNELS ? left : CHANNELS, ky, kx, i, j;
-    const uint32_t *w = trit_conv_row(c, channel);
+    const uint32_t *w = (const uint32_t *)trit_at(c, c->step->weights) + channel * p->row;
     sums to[CHANNELS + 1];
     for (i = 0; i <= count; i++) to[i] = zero;
     for (ky = 0; ky < c->step->kernel[0]; ky++)
-        for (kx = 0; kx < c->step->kernel[1]; kx++) w = add_tap(c, pixel, pixels, ky, kx, w, count, to);
+        for (kx = 0; kx < c->step->kernel[1]; kx++) w = add_tap(c, p, ky, kx, w, count, to);
     for (i = 0; i < count; i += TRIT_WORD_BITS)
-        for (j = 0; j < pixels; j++) store(c, to + i, to + count, pixel + j, j, (channel + i) / TRIT_WORD_BITS);
+        for (j = 0; j < p->count; j++) store(c, to + i, to + count, p->first + j, j, (channel + i) / TRIT_WORD_BITS);
 }
 
 int trit_conv_bits_lookup(const trit_call *c) {
-    uint32_t pixels = c->out->height * c->out->width, pixel, channel;
-    if (c->step->lanes != 1 || c->step->groups != 1 || c->step->weight_kind != TRIT_KIND_BINARY) return 0;
-    if (pixels < PIXELS || trit_conv_row_words(c) > MOST_WORDS) return 0;
-    for (pixel = 0; pixel < pixels; pixel += PIXELS)
-        for (channel = 0; channel < c->out->channels; channel += CHANNELS)
-            convolve_pixels(c, pixel, pixels - pixel < PIXELS ? pixels - pixel : PIXELS, channel);
+    uint32_t all = c->out->height * c->out->width, channel;
+    pixels p = {0, PIXELS, 0, 0, 1, trit_words(c->in->channels), 0};
+    if (trit_conv_lanes(c) != 1 || c->step->groups != 1 || c->step->weight_kind != TRIT_KIND_BINARY) return 0;
+    if (trit_conv_has_ternary_bits(c)) p.planes = 2;
+    p.row = c->step->kernel[0] * c->step->kernel[1] * p.words;
+    if (all < PIXELS || p.row > MOST_WORDS) return 0;
+    for (; p.first < all; p.first += PIXELS, p.x += PIXELS) {
+        for (; p.x >= c->out->width; p.x -= c->out->width) p.y++;
+        if (all - p.first < PIXELS) p.count = all - p.first;
+        for (channel = 0; channel < c->out->channels; channel += CHANNELS) convolve_pixels(c, &p, channel);
+    }
     return 1;
 }

@@ -53,8 +53,8 @@ TRIT_INLINE void add_word(const table *tables, uint32_t count, const uint32_t *w
 TRIT_NOINLINE void add_piece(const trit_gather *at, uint32_t first, uint32_t count, uint32_t channel, uint32_t n,
                       int32_t *acc) {
     int ternary = trit_conv_has_ternary_weights(at->c);
-    size_t plane = trit_conv_row_words(at->c), row = plane * (ternary ? 2 : 1);
-    const uint32_t *w = trit_conv_row(at->c, channel) + first / TRIT_WORD_BITS;
+    size_t plane = trit_words(at->length), row = plane * (ternary ? 2 : 1);
+    const uint32_t *w = (const uint32_t *)trit_at(at->c, at->c->step->weights) + channel * row + first / TRIT_WORD_BITS;
     const int16_t *values = at->values;
     table tables[TABLES];
     for (; count > 0; w++) {
@@ -71,13 +71,11 @@ TRIT_NOINLINE void add_piece(const trit_gather *at, uint32_t first, uint32_t cou
 }
 
 int trit_conv_bytes_lookup(const trit_call *c) {
-    uint32_t y, x, channel, i, pixel = 0;
+    uint32_t y, x, channel, pixel = 0;
     int32_t acc[CHANNELS];
     trit_gather at;
-    if (c->step->lanes != 1 || c->step->groups != 1) return 0;
-    at.c = c;
-    at.first_channel = 0;
-    at.channels = c->in->channels;
+    if (trit_conv_lanes(c) != 1 || c->step->groups != 1) return 0;
+    trit_gather_begin(&at, c);
     for (y = 0; y < c->out->height; y++) {
         at.rows = trit_rows(c, y);
         for (x = 0; x < c->out->width; x++, pixel++) {
@@ -85,8 +83,7 @@ int trit_conv_bytes_lookup(const trit_call *c) {
             for (channel = 0; channel < c->out->channels; channel += CHANNELS) {
                 uint32_t left = c->out->channels - channel, count = left < CHANNELS ? left : CHANNELS;
                 trit_gather_channels(&at, add_piece, channel, count, acc);
-                for (i = 0; i < count; i += TRIT_WORD_BITS)
-                    trit_store_output(c, pixel, (channel + i) / TRIT_WORD_BITS, acc + i);
+                trit_store_channels(c, pixel, channel, count, acc);
             }
         }
     }

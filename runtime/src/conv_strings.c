@@ -7,7 +7,7 @@
 #include "conv_strings.h"
 
 #define CHANNELS (2 * TRIT_WORD_BITS) /* output channels that share a string */
-#define STRING_SPACE 96u              /* words for activations: a longer string comes in pieces */
+#define STRING_SPACE 96u              /* words for gathered activations: a longer string comes in pieces */
 
 /* The part of the windows of an area that goes into strings: `rows` times `taps` runs of words that follow one another. */
 typedef struct runs {
@@ -99,8 +99,8 @@ static uint32_t count_nonzero(const uint32_t *a, uint32_t elements) {
 }
 
 /* One pixel of `count` output channels. */
-static void convolve_pixel(const runs *r, trit_add_strings *add, uint32_t channel, uint32_t count, uint32_t pixel,
-                           const int32_t *begin) {
+TRIT_NOINLINE void convolve_pixel(const runs *r, trit_add_strings *add, uint32_t channel, uint32_t count,
+                                  uint32_t pixel, const int32_t *begin) {
     const trit_call *c = r->c;
     int ternary = trit_conv_has_ternary_bits(c), ternary_weights = trit_conv_has_ternary_weights(c);
     uint32_t a[STRING_SPACE], most = STRING_SPACE / (1u + (uint32_t)ternary + (uint32_t)ternary_weights);
@@ -120,7 +120,7 @@ static void convolve_pixel(const runs *r, trit_add_strings *add, uint32_t channe
         if (ternary && !ternary_weights) nonzero += count_nonzero(a, s.elements);
     }
     for (i = 0; nonzero != 0 && i < count; i++) acc[i] += (int32_t)nonzero;
-    for (i = 0; i < count; i += TRIT_WORD_BITS) trit_store_output(c, pixel, (channel + i) / TRIT_WORD_BITS, begin + i);
+    trit_store_channels(c, pixel, channel, count, begin);
 }
 
 static void convolve_area(const trit_call *c, trit_add_strings *add, const trit_area *area, uint32_t channel) {
@@ -137,15 +137,56 @@ static void convolve_area(const trit_call *c, trit_add_strings *add, const trit_
     }
 }
 
-int trit_conv_strings(const trit_call *c, trit_add_strings *add) {
+static void convolve_gathered(const trit_call *c, trit_add_strings *add) {
     uint32_t channel, y, x;
     trit_area area;
-    if (c->step->lanes != 1 || c->step->groups != 1) return 0;
     for (channel = 0; channel < c->out->channels; channel += CHANNELS)
         for (y = 0; y < c->out->height; y += area.height)
             for (x = 0; x < c->out->width; x += area.width) {
                 area = trit_area_at(c, y, x);
                 convolve_area(c, add, &area, channel);
             }
+}
+
+/* Is every window a string as it lies in the image? */
+static int windows_are_strings(const trit_call *c) {
+    const trit_step *s = c->step;
+    if (trit_conv_has_ternary_bits(c) || trit_conv_has_ternary_weights(c)) return 0;
+    if ((s->padding[0] | s->padding[1] | s->padding[2] | s->padding[3]) != 0) return 0;
+    if (s->kernel[1] > 1 && s->dilation[1] != 1) return 0;
+    return s->kernel[0] == 1 || (s->dilation[0] == 1 && s->kernel[1] == c->in->width);
+}
+
+/* One pixel of `count` output channels, whose window begins at `a`. */
+static void convolve_string(const trit_call *c, trit_add_strings *add, const uint32_t *a, uint32_t channel,
+                            uint32_t count, uint32_t pixel) {
+    uint32_t left = trit_conv_row_words(c), i;
+    trit_row_string s = {a, trit_conv_row(c, channel), 0, 0, left};
+    int32_t fan_in = (int32_t)trit_conv_fan_in(c), acc[CHANNELS];
+    for (i = 0; i < count; i++) acc[i] = fan_in;
+    for (; left > 0; left -= s.elements, s.a += s.elements, s.w += s.elements) {
+        s.elements = left < TRIT_STRING_ELEMENTS ? left : TRIT_STRING_ELEMENTS;
+        add(&s, count, acc, acc);
+    }
+    trit_store_channels(c, pixel, channel, count, acc);
+}
+
+static void convolve_strings(const trit_call *c, trit_add_strings *add) {
+    uint32_t words = trit_words(c->in->channels), pixel = 0, channel, y, x;
+    for (y = 0; y < c->out->height; y++)
+        for (x = 0; x < c->out->width; x++, pixel++)
+            for (channel = 0; channel < c->out->channels; channel += CHANNELS) {
+                uint32_t left = c->out->channels - channel, count = left < CHANNELS ? left : CHANNELS;
+                uint32_t first = y * c->step->stride[0] * c->in->width + x * c->step->stride[1];
+                convolve_string(c, add, (const uint32_t *)c->x + first * words, channel, count, pixel);
+            }
+}
+
+int trit_conv_strings(const trit_call *c, trit_add_strings *add) {
+    if (trit_conv_lanes(c) != 1 || c->step->groups != 1) return 0;
+    if (!TRIT_USES_GATHERING || windows_are_strings(c))
+        convolve_strings(c, add);
+    else
+        convolve_gathered(c, add);
     return 1;
 }

@@ -8,6 +8,8 @@
 
 #include "conv_bits.h"
 
+#define TRIT_STRING_ELEMENTS 240u /* of a piece: carry-save adders count up to 255 of its bits in a byte */
+
 /* A piece of a window. An element is a word of channels under a tap: with binary weights the words
  *     sign  or  nonzero, sign
  * whose weights lie one behind another; with ternary weights

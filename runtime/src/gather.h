@@ -12,7 +12,8 @@
 typedef struct trit_gather {
     const trit_call *c;
     trit_span rows, columns;
-    uint32_t first_channel, channels;
+    uint32_t first_channel, channels, length; /* of the group; values in the window */
+    uint32_t ky, kx, channel; /* of the next value to gather */
     int16_t values[TRIT_PIECE]; /* 0 outside the image, and behind the last up to a multiple of 4 */
 } trit_gather;
 
@@ -22,7 +23,7 @@ static inline void trit_gather_pixel(const trit_call *c, size_t pixel, uint32_t 
     uint32_t words = trit_words(c->in->channels), planes = trit_planes(c->in->kind), i;
     const uint8_t *bytes = (const uint8_t *)c->x + pixel * c->in->channels + first;
     const uint32_t *nonzero = (const uint32_t *)c->x + pixel * planes * words, *sign = nonzero + (planes - 1) * words;
-    if (c->in->kind == TRIT_KIND_UINT8) {
+    if (trit_kind_is(TRIT_USES_GATHERED, TRIT_KIND_BIT(UINT8), c->in->kind)) {
         for (i = 0; i < count; i++) values[i] = (int16_t)((int32_t)bytes[i] - (int32_t)c->in->zero_point);
         return;
     }
@@ -33,10 +34,9 @@ static inline void trit_gather_pixel(const trit_call *c, size_t pixel, uint32_t 
     }
 }
 
-/* Takes values first ... first + count - 1 of the string: bytes of taps that follow one another all at once. */
-static inline void trit_gather_piece(trit_gather *at, uint32_t first, uint32_t count) {
-    uint32_t width = at->c->step->kernel[1], channel = first % at->channels, tap = first / at->channels;
-    uint32_t ky = tap / width, kx = tap % width, i = 0, j;
+/* Takes the next `count` values of the string: bytes of taps that follow one another all at once. */
+static inline void trit_gather_piece(trit_gather *at, uint32_t count) {
+    uint32_t ky = at->ky, kx = at->kx, channel = at->channel, i = 0, j;
     int joined = at->c->in->kind == TRIT_KIND_UINT8 && at->channels == at->c->in->channels && at->c->step->dilation[1] == 1;
     while (i < count) {
         int inside = ky >= at->rows.first && ky < at->rows.end && kx >= at->columns.first && kx < at->columns.end;
@@ -48,10 +48,13 @@ static inline void trit_gather_piece(trit_gather *at, uint32_t first, uint32_t c
         else
             for (j = 0; j < n; j++) at->values[i + j] = 0;
         i += n;
-        channel = 0;
-        kx += taps;
-        if (kx == width) kx = 0, ky++;
+        channel += n;
+        for (; channel >= at->channels; channel -= at->channels) kx++;
+        if (kx == at->c->step->kernel[1]) kx = 0, ky++;
     }
+    at->ky = ky;
+    at->kx = kx;
+    at->channel = channel;
 }
 
 /* Adds weight * value over the gathered values first ... to the accumulators of `n` output channels of one group. */
@@ -60,14 +63,22 @@ typedef void trit_add_piece(const trit_gather *at, uint32_t first, uint32_t coun
 
 static inline void trit_gather_channels(trit_gather *at, trit_add_piece *add, uint32_t channel, uint32_t n,
                                         int32_t *acc) {
-    uint32_t length = (uint32_t)trit_conv_fan_in(at->c), first, i;
+    uint32_t first, i;
     for (i = 0; i < n; i++) acc[i] = 0;
-    for (first = 0; first < length; first += TRIT_PIECE) {
-        uint32_t count = length - first < TRIT_PIECE ? length - first : TRIT_PIECE;
-        trit_gather_piece(at, first, count);
+    at->ky = at->kx = at->channel = 0;
+    for (first = 0; first < at->length; first += TRIT_PIECE) {
+        uint32_t count = at->length - first < TRIT_PIECE ? at->length - first : TRIT_PIECE;
+        trit_gather_piece(at, count);
         for (i = count; i % 4 != 0; i++) at->values[i] = 0;
         add(at, first, count, channel, n, acc);
     }
+}
+
+static inline void trit_gather_begin(trit_gather *at, const trit_call *c) {
+    at->c = c;
+    at->channels = trit_conv_group_channels(c);
+    at->length = (uint32_t)trit_conv_fan_in(c);
+    at->first_channel = 0;
 }
 
 static inline void trit_gather_word(trit_gather *at, trit_add_piece *add, uint32_t word, int32_t acc[TRIT_WORD_BITS]) {
@@ -86,8 +97,7 @@ static inline void trit_gather_run(const trit_call *c, trit_add_piece *add) {
     uint32_t y, x, word, pixel = 0, words = trit_words(c->out->channels);
     int32_t acc[TRIT_WORD_BITS];
     trit_gather at;
-    at.c = c;
-    at.channels = trit_conv_group_channels(c);
+    trit_gather_begin(&at, c);
     for (y = 0; y < c->out->height; y++) {
         at.rows = trit_rows(c, y);
         for (x = 0; x < c->out->width; x++, pixel++) {

@@ -23,17 +23,18 @@ trit_status trit_max_pool_check(const trit_call *c) {
     return trit_check_bound(c, c->in->bound);
 }
 
-static void pool_bits(const trit_call *c, trit_span rows, trit_span columns, uint32_t pixel, uint32_t word,
+static void pool_bits(const trit_call *c, const trit_span *rows, const trit_span *columns, uint32_t pixel, uint32_t word,
                       uint32_t minimum) {
-    uint32_t words = trit_words(c->in->channels), planes = trit_planes(c->in->kind), ky, kx;
+    const int ternary = trit_kind_is(TRIT_USES_MAX_POOL & TRIT_KIND_BITS, TRIT_KIND_BIT(TERNARY), c->in->kind);
+    uint32_t words = trit_words(c->in->channels), size = ternary ? 2 * words : words, ky, kx;
     uint32_t any_positive = 0, all_positive = UINT32_MAX, any_negative = 0, all_negative = UINT32_MAX;
     uint32_t positive, negative;
-    uint32_t *out = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
-    for (ky = rows.first; ky < rows.end; ky++) {
-        for (kx = columns.first; kx < columns.end; kx++) {
-            const uint32_t *at =
-                (const uint32_t *)c->x + trit_tap_pixel(c, rows, columns, ky, kx) * planes * words + word;
-            uint32_t sign = planes == 2 ? at[words] : at[0], plus = planes == 2 ? at[0] & ~sign : ~sign;
+    uint32_t *out = (uint32_t *)c->z + (size_t)pixel * size + word;
+    for (ky = rows->first; ky < rows->end; ky++) {
+        const uint32_t *at =
+            (const uint32_t *)c->x + trit_tap_pixel(c, *rows, *columns, ky, columns->first) * size + word;
+        for (kx = columns->first; kx < columns->end; kx++, at += size) {
+            uint32_t sign = ternary ? at[words] : at[0], plus = ternary ? at[0] & ~sign : ~sign;
             any_positive |= plus;
             all_positive &= plus;
             any_negative |= sign;
@@ -42,23 +43,19 @@ static void pool_bits(const trit_call *c, trit_span rows, trit_span columns, uin
     }
     positive = (any_positive & ~minimum) | (all_positive & minimum);
     negative = (all_negative & ~minimum) | (any_negative & minimum);
-    if (planes == 2) {
-        out[0] = positive | negative;
-        out[words] = negative;
-    } else {
-        out[0] = negative;
-    }
+    out[0] = ternary ? positive | negative : negative;
+    if (ternary) out[words] = negative;
 }
 
-static void pool_values(const trit_call *c, trit_span rows, trit_span columns, uint32_t pixel, uint32_t word,
+static void pool_values(const trit_call *c, const trit_span *rows, const trit_span *columns, uint32_t pixel, uint32_t word,
                         uint32_t minimum) {
     int32_t best[TRIT_WORD_BITS], values[TRIT_WORD_BITS];
     uint32_t ky, kx, i;
     for (i = 0; i < TRIT_WORD_BITS; i++) best[i] = (minimum >> i) & 1 ? INT32_MAX : INT32_MIN;
-    for (ky = rows.first; ky < rows.end; ky++) {
-        for (kx = columns.first; kx < columns.end; kx++) {
+    for (ky = rows->first; ky < rows->end; ky++) {
+        for (kx = columns->first; kx < columns->end; kx++) {
             uint32_t count =
-                trit_load(c->in, c->x, (uint32_t)trit_tap_pixel(c, rows, columns, ky, kx), word, values);
+                trit_load(c->in, c->x, (uint32_t)trit_tap_pixel(c, *rows, *columns, ky, kx), word, values);
             for (i = 0; i < count; i++)
                 if ((minimum >> i) & 1 ? values[i] < best[i] : values[i] > best[i]) best[i] = values[i];
         }
@@ -75,9 +72,9 @@ void trit_max_pool_run(const trit_call *c) {
             trit_span columns = trit_columns(c, x);
             for (word = 0; word < words; word++) {
                 if (trit_kind_is(TRIT_USES_MAX_POOL, TRIT_KIND_BITS, c->in->kind))
-                    pool_bits(c, rows, columns, pixel, word, minimum ? minimum[word] : 0);
+                    pool_bits(c, &rows, &columns, pixel, word, minimum ? minimum[word] : 0);
                 else
-                    pool_values(c, rows, columns, pixel, word, minimum ? minimum[word] : 0);
+                    pool_values(c, &rows, &columns, pixel, word, minimum ? minimum[word] : 0);
             }
         }
     }

@@ -50,6 +50,11 @@ void trit_store_output(const trit_call *c, uint32_t pixel, uint32_t word, const 
         store_thresholded(c, pixel, word, acc);
 }
 
+void trit_store_channels(const trit_call *c, uint32_t pixel, uint32_t first, uint32_t count, const int32_t *acc) {
+    uint32_t i;
+    for (i = 0; i < count; i += TRIT_WORD_BITS) trit_store_output(c, pixel, (first + i) / TRIT_WORD_BITS, acc + i);
+}
+
 void trit_store_tensor(const trit_call *c) {
     uint32_t pixels = c->in->height * c->in->width, words = trit_words(c->in->channels), pixel, word;
     int32_t values[TRIT_WORD_BITS];

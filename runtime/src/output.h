@@ -72,6 +72,9 @@ static inline int64_t trit_rescaling_offset(trit_rescaling r, uint32_t i) {
 /* Stores the results of up to 32 channels of a pixel through the step's output stage. */
 void trit_store_output(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]);
 
+/* The same of `count` channels from `first` on, a word's first. */
+void trit_store_channels(const trit_call *c, uint32_t pixel, uint32_t first, uint32_t count, const int32_t *acc);
+
 /* The output stage alone, on the step's input as it is: Threshold and Rescale. */
 void trit_store_tensor(const trit_call *c);
 

@@ -8,6 +8,7 @@
 #define TRIT_USES_H
 
 #include "format.h"
+#include "trit/trit.h"
 
 #ifdef TRIT_CONFIG
 #include TRIT_CONFIG
@@ -28,6 +29,10 @@
 #define TRIT_USES_RESCALE ~0u
 #define TRIT_USES_OUTPUTS ~0u /* kinds that the output stage stores */
 #define TRIT_USES_DILATION 1
+#define TRIT_USES_LOOKUP 1    /* convolutions that conv_bits_lookup.c takes */
+#define TRIT_USES_GATHERING 1 /* 0: all windows that conv_strings.c gets are strings in the image */
+#define TRIT_LANES 0          /* of all weights; 0: each convolution has its own */
+#define TRIT_BUILT_VARIANTS(X) TRIT_VARIANTS(X)
 #define TRIT_FALLS_BACK 1     /* 0: the variant has a kernel for every convolution of one group */
 #define TRIT_TRUSTS_PLAN 0    /* 1: the plan is part of the program and was checked when that was made */
 #endif
@@ -40,6 +45,10 @@
 #define TRIT_USES_CONV_PACKED (TRIT_USES_CONV_BINARY | TRIT_USES_CONV_TERNARY)
 #define TRIT_USES_CONV_BITS (TRIT_USES_CONV_PACKED & TRIT_USES_CONV_PLAIN & TRIT_KIND_BITS)
 #define TRIT_USES_CONV_BYTES (TRIT_USES_CONV_PACKED & TRIT_USES_CONV_PLAIN & TRIT_KIND_BIT(UINT8))
+
+/* Kinds of input whose values gather.h takes. */
+#define TRIT_USES_GATHERED \
+    (TRIT_USES_CONV_INT8 | TRIT_USES_CONV_GROUPED | (TRIT_USES_CONV_PLAIN & TRIT_KIND_BIT(UINT8)))
 
 /* Is `kind` among `wanted`? Known to the compiler where all or none of the kinds in use are. */
 static inline int trit_kind_is(uint32_t used, uint32_t wanted, uint32_t kind) {

@@ -2,13 +2,15 @@
 #   make               builds firmware.elf for the board
 #   make run           runs the test images under $qemu; where that is missing, the same sources on this machine
 #   make run-host      runs the same sources on this machine
-#   OPTIMIZE=-Os       makes smaller code
+#   OPTIMIZE=-O2        makes faster, larger code
 #   TOOLCHAIN=zig      takes zig where ${gcc}gcc would be taken
 TOOLCHAIN ?= $$(if $$(shell command -v ${gcc}gcc),gcc,zig)
 ifeq ($$(TOOLCHAIN),gcc)
 CROSS_CC ?= ${gcc}gcc $gcc_flags
 CROSS_LD ?= ${gcc}gcc $gcc_link_flags
 LIBRARIES ?= -lgcc
+# For size gcc neither inlines the loops that count bits, nor gives them all registers.
+build/src/conv_bits_carry_save.o build/src/conv_bits_cpop.o build/src/conv_bits_lookup.o: OPTIMIZE := -O2
 else
 ZIG ?= zig
 CROSS_CC ?= $$(ZIG) cc $zig_flags
@@ -16,9 +18,9 @@ CROSS_LD ?= $$(CROSS_CC)
 LIBRARIES ?= -lcompiler_rt
 endif
 QEMU ?= $qemu
-OPTIMIZE ?= -O2
-FLAGS := -std=gnu99 $$(OPTIMIZE) -ffp-contract=off -Iinclude -Isrc -I.
-CROSS_FLAGS := $$(FLAGS) -DTRIT_CONFIG='"config.h"' -Ifreestanding -ffreestanding -fno-builtin -fomit-frame-pointer -ffunction-sections \
+OPTIMIZE ?= -Os
+FLAGS = -std=gnu99 $$(OPTIMIZE) -ffp-contract=off -Iinclude -Isrc -I.
+CROSS_FLAGS = $$(FLAGS) -DTRIT_CONFIG='"config.h"' -Ifreestanding -ffreestanding -fno-builtin -fomit-frame-pointer -ffunction-sections \
   -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
 SOURCES := main.c model.c test_images.c $$(wildcard src/*.c)
 OBJECTS := $$(patsubst %.c,build/%.o,$$(SOURCES) platform_board.c memory.c)

@@ -14,6 +14,7 @@ from pydantic import Field
 from trit.export.schema import Table
 
 Family = Literal["cortex-m", "riscv"]
+Variant = Literal["carry_save", "cpop"]  # kernels (runtime/src/variant_<name>.c)
 
 
 class Region(Table):
@@ -44,6 +45,7 @@ class Core:
     gcc_link_flags: str  # choose gcc's libraries
     unicorn: str | None  # its name among unicorn's models; None where unicorn lacks instructions of the core
     qemu: QemuMachine
+    variant: Variant = "carry_save"
 
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -64,13 +66,13 @@ def _cortex_m(cpu: str, zig: str, floats: str, unicorn: str | None, machine: str
     return Core("cortex-m", f"-target thumb-freestanding-{abi} -mcpu={zig}", "arm-none-eabi-", gcc, gcc, unicorn, qemu)
 
 
-def _rv32(zig: str, gcc: str, unicorn: str | None, cpu: str) -> Core:
+def _rv32(zig: str, gcc: str, unicorn: str | None, cpu: str, variant: Variant) -> Core:
     # gcc's libraries are chosen by the architecture without the extensions that the compiler may use.
     link, flags = "-march=rv32imac -mabi=ilp32", f"-march={gcc} -mabi=ilp32"
     memories = _at(0x80000000, 4 * MIB), _at(0x80400000, 4 * MIB)
     qemu = QemuMachine("qemu-system-riscv32", f"-M virt -cpu {cpu} -bios none", *memories)
     zig = f"-target riscv32-freestanding-none -mcpu={zig}"
-    return Core("riscv", zig, "riscv64-unknown-elf-", flags, link, unicorn, qemu)
+    return Core("riscv", zig, "riscv64-unknown-elf-", flags, link, unicorn, qemu, variant)
 
 
 _SINGLE = "-mfloat-abi=hard -mfpu="
@@ -101,6 +103,6 @@ CORES = {
         _at(0x38000000, 2 * MIB),
     ),
     "cortex-m55": _cortex_m("cortex-m55", "cortex_m55", "-mfloat-abi=hard", None, "mps3-an547", *_M55),
-    "rv32imac": _rv32("generic_rv32+m+a+c", "rv32imac_zicsr", "RISCV32_ANY", "rv32,zbb=false"),
-    "rv32imac-zbb": _rv32("generic_rv32+m+a+c+zba+zbb+zbs", "rv32imac_zicsr_zba_zbb", None, "rv32"),
+    "rv32imac": _rv32("generic_rv32+m+a+c", "rv32imac_zicsr", "RISCV32_ANY", "rv32,zbb=false", "carry_save"),
+    "rv32imac-zbb": _rv32("generic_rv32+m+a+c+zba+zbb+zbs", "rv32imac_zicsr_zba_zbb", None, "rv32", "cpop"),
 }

@@ -24,13 +24,12 @@ from trit.runtime import Session
 from trit.runtime.errors import MissingExtra, TritError, Unavailable
 from trit.runtime.files import write_atomic
 from trit.targets.description import Microcontroller
-from trit.targets.microcontroller.config import config_header
+from trit.targets.microcontroller.config import LANES, config_header
 from trit.targets.microcontroller.cores import CORES, Family, Region
 from trit.targets.sources import Images, write_sources, write_template
 
 Toolchain = Literal["zig", "gcc"]
 Program = Literal["firmware", "simulator"]  # linked for the board's memories, or for those of QEMU's machine
-LANES = 1  # output channels interleaved in the plan: a microcontroller computes one at a time
 FILES = {
     "Makefile": "microcontroller.mk",
     "freestanding/string.h": "string.h",
@@ -72,7 +71,7 @@ def write_firmware(
     session = Session(plan)
     scores = session.run(images) if with_scores else None
     write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values)
-    write_atomic(folder / "config.h", config_header(graph, session).encode())
+    write_atomic(folder / "config.h", config_header(graph, session, core.variant).encode())
     for name, flash, ram in (
         ("firmware", target.flash, target.ram),
         ("simulator", core.qemu.flash, core.qemu.ram),
@@ -110,9 +109,8 @@ def _compiler(target: Microcontroller, toolchain: Toolchain) -> list[str]:
         if importlib.util.find_spec("ziglang") is None:
             raise MissingExtra("ziglang", "mcu")
         return [
+            "TOOLCHAIN=zig",
             f"CROSS_CC={sys.executable} -m ziglang cc {core.zig}",
-            "CROSS_LD=$(CROSS_CC)",
-            "LIBRARIES=-lcompiler_rt",
         ]
     if shutil.which(f"{core.gcc}gcc") is None:
         package = "gcc-" + core.gcc.strip("-")

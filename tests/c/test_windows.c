@@ -26,9 +26,28 @@ static int is_inside(const axis *a, uint32_t position, uint32_t tap) {
     return tap < a->kernel && place >= 0 && place < a->size;
 }
 
+/* Of a step whose window lies the same way along both axes; inconsistent ends if the two differ. */
+static trit_span span_of(const axis *a, uint32_t position) {
+    trit_step step = {0};
+    trit_tensor in = {0};
+    trit_call c = {0};
+    trit_span rows, columns;
+    in.height = in.width = a->size;
+    step.kernel[0] = step.kernel[1] = (uint16_t)a->kernel;
+    step.stride[0] = step.stride[1] = (uint16_t)a->stride;
+    step.padding[0] = step.padding[1] = (uint16_t)a->before;
+    step.dilation[0] = step.dilation[1] = (uint16_t)a->dilation;
+    c.step = &step;
+    c.in = &in;
+    rows = trit_rows(&c, position);
+    columns = trit_columns(&c, position);
+    if (rows.start != columns.start || rows.end != columns.end) columns.first = columns.end + 1;
+    return columns;
+}
+
 /* Inside are the taps first ... end - 1, and no others: places grow with the tap, so looking at the ends is enough. */
 static int is_span(const axis *a, uint32_t position) {
-    trit_span span = trit_window_span(position, a->stride, a->before, a->kernel, a->dilation, a->size);
+    trit_span span = span_of(a, position);
     if (span.start != place_of_tap(a, position, 0) || span.first > span.end || span.end > a->kernel) return 0;
     if (span.first == span.end) { /* none inside: the first tap at or behind place 0 is past the image or the kernel */
         uint32_t tap = span.start < 0 ? ((uint32_t)-span.start + a->dilation - 1) / a->dilation : 0;
@@ -39,7 +58,7 @@ static int is_span(const axis *a, uint32_t position) {
 }
 
 static int is_span_by_all_taps(const axis *a, uint32_t position) {
-    trit_span span = trit_window_span(position, a->stride, a->before, a->kernel, a->dilation, a->size);
+    trit_span span = span_of(a, position);
     uint32_t tap;
     for (tap = 0; tap < a->kernel; tap++)
         if (is_inside(a, position, tap) != (tap >= span.first && tap < span.end)) return 0;
