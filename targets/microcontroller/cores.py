@@ -6,7 +6,7 @@ A board names its core; a new board of a core that stands here is one TOML file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,7 +14,7 @@ from pydantic import Field
 from trit.export.schema import Table
 
 Family = Literal["cortex-m", "riscv"]
-Variant = Literal["carry_save", "cpop"]  # kernels (runtime/src/variant_<name>.c)
+Variant = Literal["carry_save", "cpop", "helium"]  # kernels (runtime/src/variant_<name>.c)
 
 
 class Region(Table):
@@ -102,7 +102,9 @@ CORES = {
         _at(0x10000000, 4 * MIB),
         _at(0x38000000, 2 * MIB),
     ),
-    "cortex-m55": _cortex_m("cortex-m55", "cortex_m55", "-mfloat-abi=hard", None, "mps3-an547", *_M55),
+    "cortex-m55": replace(
+        _cortex_m("cortex-m55", "cortex_m55+mve", "-mfloat-abi=hard", None, "mps3-an547", *_M55), variant="helium"
+    ),
     "rv32imac": _rv32("generic_rv32+m+a+c", "rv32imac_zicsr", "RISCV32_ANY", "rv32,zbb=false", "carry_save"),
     "rv32imac-zbb": _rv32("generic_rv32+m+a+c+zba+zbb+zbs", "rv32imac_zicsr_zba_zbb", None, "rv32", "cpop"),
 }

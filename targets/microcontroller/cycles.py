@@ -145,8 +145,13 @@ def _two_at_once(now: Instruction, before: Instruction | None) -> Range:
 
 
 def _cortex_m55(now: Instruction, before: Instruction | None) -> Range:
-    """A Helium instruction has two beats a cycle for 128 bits, and may overlap by one with the next."""
-    vector = not now.mnemonic or re.search(r"\bq\d", now.operands) is not None
+    """A Helium instruction has two beats a cycle for 128 bits, and may overlap by one with the next.
+
+    capstone takes its loads and stores for a coprocessor's: ldc2 and stc2 are those that gather four words.
+    """
+    if _is(now, ("ldc2", "stc2")):
+        return Range(2, 4)
+    vector = not now.mnemonic or _is(now, ("ldc", "stc")) or re.search(r"\bq\d", now.operands) is not None
     return Range(1, 2) if vector else _cortex_m4(now, before)
 
 
@@ -175,7 +180,7 @@ TIMINGS = {
     "cortex-m4": Timing(_cortex_m4, Range(1, 3), "published", "Cortex-M4 Technical Reference Manual"),
     "cortex-m7": Timing(_two_at_once, Range(0, 3), "assumed", "no timing is published: half to all of the Cortex-M4's"),
     "cortex-m33": Timing(_cortex_m4, Range(1, 3), "assumed", "no timing is published: taken to be the Cortex-M4's"),
-    "cortex-m55": Timing(_cortex_m55, Range(1, 3), "assumed", "no timing is published: the Cortex-M4's, Helium 1 to 2"),
+    "cortex-m55": Timing(_cortex_m55, Range(1, 3), "assumed", "no timing is published: the Cortex-M4's, Helium 1 to 4"),
     "rv32imac": Timing(_riscv_unknown, Range(0, 3), "assumed", "no timing is published: a short in-order pipeline"),
     "rv32imac-zbb": Timing(_hazard3, Range(0, 1), "published", "Hazard3 documentation"),
 }

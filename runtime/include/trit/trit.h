@@ -46,6 +46,7 @@ typedef enum trit_status {
     X(SCALAR, scalar)         \
     X(CARRY_SAVE, carry_save) \
     X(CPOP, cpop)             \
+    X(HELIUM, helium)         \
     X(PORTABLE, portable)     \
     X(NEON, neon)             \
     X(AVX2, avx2)             \
