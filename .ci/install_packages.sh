@@ -12,6 +12,7 @@ need clang clang
 need cmake cmake
 need pkg-config pkg-config
 need qemu-s390x qemu-user
+need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 need arm-none-eabi-gcc gcc-arm-none-eabi
 need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf
 need qemu-system-arm qemu-system-arm

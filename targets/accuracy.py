@@ -13,7 +13,8 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
-from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.description import Host, Linux, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.linux import run_emulated
 from trit.targets.microcontroller.simulator import run_simulated
 from trit.targets.rram_executor import run_rram_with_errors
 
@@ -53,6 +54,8 @@ def accuracy(graph: Graph, target: Target, images: Images, labels: npt.NDArray[A
     match target:
         case Host():
             runs, origin = [Session(to_plan(graph)).run(images)], "measured"
+        case Linux():
+            runs, origin = [run_emulated(graph, images, target)], "simulated"
         case Microcontroller():
             runs, origin = [run_simulated(graph, images, target)], "simulated"
         case Rram():

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,19 +11,15 @@ from pathlib import Path
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
-from trit.runtime.errors import TritError, Unavailable
-from trit.targets.description import Host, Microcontroller, Rram, Target
+from trit.runtime.errors import TritError
+from trit.targets.description import Host, Linux, Microcontroller, Rram, Target
+from trit.targets.linux import run_folder as run_linux
+from trit.targets.linux import write_linux
 from trit.targets.microcontroller.firmware import write_firmware
 from trit.targets.microcontroller.simulator import run_folder
 from trit.targets.rram_programming import write_programming
-from trit.targets.sources import Images, Scores, write_sources
-
-HOST_FILES = {
-    "Makefile": "host.mk",
-    "main.c": "main.c",
-    "platform.h": "platform.h",
-    "platform_host.c": "platform_host.c",
-}
+from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
+from trit.targets.toolchain import run_make
 
 
 @dataclass(frozen=True)
@@ -86,6 +80,10 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
             plan = to_plan(graph)
             write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, {"target": target.name})
             return _run_make(folder, "this machine")
+        case Linux():
+            write_linux(graph, target, folder, images)
+            equal, count = _counts(run_linux(target, folder).text)
+            return Deployment(folder, count, equal, f"{target.core}, emulated")
         case Microcontroller():
             write_firmware(graph, target, folder, images)
             run = run_folder(target, folder)
@@ -99,9 +97,7 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
 
 
 def _run_make(folder: Path, ran_on: str) -> Deployment:
-    if shutil.which("make") is None:
-        raise Unavailable("make is not installed (Debian: apt-get install make)")
-    done = subprocess.run(["make", "-s", "-C", str(folder), "run"], capture_output=True, text=True)
+    done = run_make(folder, "run")
     try:
         equal, count = _counts(done.stdout)
     except TritError as error:

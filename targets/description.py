@@ -61,6 +61,17 @@ class Host(Described):
     power: Figure  # W of one busy core
 
 
+class Linux(Described):
+    """A 64-bit Arm processor with Linux; instructions are counted under emulation."""
+
+    kind: Literal["linux"]
+    core: str  # as compilers call it: cortex-a53
+    clock: Figure  # Hz
+    fewest_cycles: Figure  # an instruction
+    most_cycles: Figure
+    power: Figure  # W of one busy core
+
+
 class Microcontroller(Described):
     """A core with its memories; instructions are counted in a simulator."""
 
@@ -127,9 +138,10 @@ class Rram(Described):
     cost: RramCost
 
 
-Target = Host | Microcontroller | Rram
-_KINDS: dict[str, type[Host] | type[Microcontroller] | type[Rram]] = {
+Target = Host | Linux | Microcontroller | Rram
+_KINDS: dict[str, type[Host] | type[Linux] | type[Microcontroller] | type[Rram]] = {
     "host": Host,
+    "linux": Linux,
     "microcontroller": Microcontroller,
     "rram": Rram,
 }

@@ -14,7 +14,9 @@ from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step
-from trit.targets.description import Host, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.description import Host, Linux, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.linux import instructions as linux_instructions
+from trit.targets.linux import run_image as run_linux
 from trit.targets.microcontroller.config import LANES
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.cycles import TIMINGS, estimate
@@ -75,6 +77,8 @@ def profile(graph: Graph, target: Target, images: Images | None = None) -> Profi
     match target:
         case Host():
             return _host(graph, target, images)
+        case Linux():
+            return _linux(graph, target, images)
         case Microcontroller():
             return _microcontroller(graph, target, images)
         case Rram():
@@ -104,6 +108,39 @@ def _host(graph: Graph, target: Host, images: Images) -> Profile:
     )
 
 
+def _linux(graph: Graph, target: Linux, images: Images) -> Profile:
+    plan = to_plan(graph)
+    session, execution = Session(plan), run_linux(graph, target, images[:1])
+    layers = []
+    for step, blocks in zip(session.steps, execution.steps, strict=True):
+        count = linux_instructions(blocks)
+        cycles = count * target.fewest_cycles.value, count * target.most_cycles.value
+        seconds = cycles[1] / target.clock.value
+        layers.append(_layer(step, seconds, seconds * target.power.value, instructions=count, cycles=cycles))
+    paces = target.clock, target.fewest_cycles, target.most_cycles
+    latency_origin = weakest(["simulated", *(figure.origin for figure in paces)])
+    return Profile(
+        target.name,
+        target.title,
+        layers,
+        latency_origin,
+        weakest([latency_origin, target.power.origin]),
+        weight_bits(graph),
+        flash=len(plan),
+        ram=session.arena_size,
+        notes=[
+            "instructions are counted in the emulator, exactly; flash is the plan's file, RAM its arena",
+            _cycles_note(layers, f"{target.fewest_cycles.value:g} to {target.most_cycles.value:g} an instruction"),
+            *target.assumed().values(),
+        ],
+    )
+
+
+def _cycles_note(layers: list[Layer], source: str) -> str:
+    low, high = (sum(layer.cycles[end] for layer in layers if layer.cycles) for end in (0, 1))
+    return f"{low:,.0f} to {high:,.0f} cycles ({source}); latency and energy are of the most"
+
+
 def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> Profile:
     steps = Session(to_plan(graph, lanes=LANES)).steps
     run = run_image(graph, target, images[:1])
@@ -115,7 +152,6 @@ def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> P
         seconds = cycles.high / target.clock.value
         layers.append(_layer(step, seconds, seconds * watts, instructions=instructions(family, blocks), cycles=cycles))
     latency_origin = weakest(["simulated", timing.origin, target.clock.origin, target.wait_states.origin])
-    low, high = (sum(layer.cycles[end] for layer in layers if layer.cycles) for end in (0, 1))
     return Profile(
         target.name,
         target.title,
@@ -127,7 +163,7 @@ def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> P
         ram=run.firmware.static_ram + run.execution.stack,
         notes=[
             "instructions are counted in the simulator, exactly",
-            f"{low:,.0f} to {high:,.0f} cycles ({timing.source}); latency and energy are of the most",
+            _cycles_note(layers, timing.source),
             *target.assumed().values(),
         ],
     )

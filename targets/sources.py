@@ -19,6 +19,12 @@ Images = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
 HOST_ONLY = "host.c"  # of runtime/src: what Python calls
 WORDS_A_LINE = 8
+HOST_FILES = {  # of targets/firmware, for a machine with an operating system
+    "Makefile": "host.mk",
+    "main.c": "main.c",
+    "platform.h": "platform.h",
+    "platform_host.c": "platform_host.c",
+}
 
 
 def write_sources(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from c_tools import need
 from tests_support import SYNAPSES, random_graph, random_input
 
 from trit.export.graph import Graph
@@ -19,7 +20,8 @@ from trit.targets.deploy import deploy
 from trit.targets.description import Microcontroller, load_target, weakest
 from trit.targets.profile import profile, weight_bits
 
-TARGETS = ("host", "nrf52840", "rram-2t2r-130nm")
+TARGETS = ("host", "nrf52840", "rram-2t2r-130nm", "cortex-a53")
+ORIGINS = ("measured", "simulated", "assumed", "simulated")  # of their accuracies
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,9 @@ def graph() -> Graph:
 
 @pytest.fixture(autouse=True)
 def needs_a_cross_compiler(request: pytest.FixtureRequest) -> None:
-    if "nrf52840" in request.node.name:
+    if "cortex-a53" in request.node.name:
+        need("qemu-aarch64")
+    if "nrf52840" in request.node.name or "cortex-a53" in request.node.name:
         for package in ("ziglang", "unicorn", "capstone", "elftools"):
             pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")
 
@@ -71,7 +75,7 @@ def test_accuracy_counts_the_labels(graph: Graph, name: str) -> None:
     labels = classes.copy()
     labels[:2] = -1
     result = accuracy(graph, load_target(name), images, labels)
-    assert result.origin == dict(zip(TARGETS, ("measured", "simulated", "assumed"), strict=True))[name]
+    assert result.origin == dict(zip(TARGETS, ORIGINS, strict=True))[name]
     if name == TARGETS[2]:
         assert len(result.notes) == 4  # the description's four error rates
         assert len(result.draws) == RRAM_DRAWS

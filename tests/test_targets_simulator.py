@@ -21,8 +21,9 @@ from trit.targets.microcontroller import simulate_unicorn
 from trit.targets.microcontroller.cores import CORES, Region
 from trit.targets.microcontroller.elf import Elf
 from trit.targets.microcontroller.execution import instructions, split
-from trit.targets.microcontroller.firmware import Toolchain, build_firmware, temporary_firmware, write_firmware
+from trit.targets.microcontroller.firmware import build_firmware, temporary_firmware, write_firmware
 from trit.targets.microcontroller.simulator import Run, Simulator, run_folder, run_image, run_simulated
+from trit.targets.toolchain import Toolchain
 
 for package in ("ziglang", "unicorn", "capstone", "elftools"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")

@@ -3,12 +3,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +16,14 @@ import numpy as np
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
-from trit.runtime.errors import MissingExtra, TritError, Unavailable
+from trit.runtime.errors import TritError, Unavailable
 from trit.runtime.files import write_atomic
 from trit.targets.description import Microcontroller
 from trit.targets.microcontroller.config import LANES, config_header
 from trit.targets.microcontroller.cores import CORES, Family, Region
 from trit.targets.sources import Images, write_sources, write_template
+from trit.targets.toolchain import Toolchain, cross_compiler, run_make
 
-Toolchain = Literal["zig", "gcc"]
 Program = Literal["firmware", "simulator"]  # linked for the board's memories, or for those of QEMU's machine
 FILES = {
     "Makefile": "microcontroller.mk",
@@ -93,29 +88,12 @@ def build_firmware(
     target: Microcontroller, folder: Path, toolchain: Toolchain = "zig", program: Program = "firmware"
 ) -> Firmware:
     """Run the build directory's Makefile. Raises TritError if the program is too large, saying by how much."""
-    if shutil.which("make") is None:
-        raise Unavailable("make is not installed (Debian: apt-get install make)")
-    command = ["make", "-s", "-j2", "-C", str(folder), f"{program}.elf", *_compiler(target, toolchain)]
-    done = subprocess.run(command, capture_output=True, text=True, env=_environment())
+    core = CORES[target.core]
+    done = run_make(folder, "-j2", f"{program}.elf", *cross_compiler(toolchain, core.zig, core.gcc))
     if done.returncode:
         _refuse_overflow(target, done.stderr)
         raise TritError(f"{folder}: the firmware does not build: {done.stderr.strip()[-400:]}")
     return _measure(folder / f"{program}.elf")
-
-
-def _compiler(target: Microcontroller, toolchain: Toolchain) -> list[str]:
-    core = CORES[target.core]
-    if toolchain == "zig":
-        if importlib.util.find_spec("ziglang") is None:
-            raise MissingExtra("ziglang", "mcu")
-        return [
-            "TOOLCHAIN=zig",
-            f"CROSS_CC={sys.executable} -m ziglang cc {core.zig}",
-        ]
-    if shutil.which(f"{core.gcc}gcc") is None:
-        package = "gcc-" + core.gcc.strip("-")
-        raise Unavailable(f"{core.gcc}gcc is not installed (Debian: apt-get install {package})")
-    return ["TOOLCHAIN=gcc"]
 
 
 @contextmanager
@@ -130,16 +108,6 @@ def temporary_firmware(
         blank = np.zeros((1, *graph.tensors[graph.input].shape), np.uint8)
         write_firmware(graph, target, Path(folder), blank if images is None else images, with_scores)
         yield Path(folder)
-
-
-def _environment() -> dict[str, str]:
-    """zig compiles its run-time library once and keeps it: in the user's cache, or where there is none, in /tmp."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trit" / "zig"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        cache = Path(tempfile.gettempdir()) / f"trit-zig-{os.getuid()}"
-    return {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache), **os.environ}
 
 
 def _refuse_overflow(target: Microcontroller, messages: str) -> None:

@@ -40,23 +40,29 @@ def run(core: Core, elf: Path) -> Execution:
     missing = why_not(core)
     if missing:
         raise Unavailable(missing)
+    command = [core.qemu.command, *core.qemu.flags.split(), "-nographic", "-monitor", "none", "-serial", "none"]
+    return run_plugged([*command, "-semihosting-config", "enable=on,target=native", "-kernel"], elf)
+
+
+def run_plugged(command: list[str], elf: Path) -> Execution:
+    """Run `command` with the program behind it, a command of QEMU's, which follows its blocks. Raises as `run` does."""
     program = Elf(elf)
+    mark = program.address("step_begins") & ~1
     with tempfile.TemporaryDirectory(prefix="trit-") as folder:
         for interface in PLUGIN_INTERFACES:
             plugin, out = _build_plugin(Path(folder), interface), Path(folder, "blocks")
-            command = [core.qemu.command, *core.qemu.flags.split(), "-nographic", "-monitor", "none", "-serial", "none"]
-            command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
-            command += ["-plugin", f"{plugin},mark={program.address('step_begins') & ~1:#x},out={out}"]
+            options = [command[0], "-plugin", f"{plugin},mark={mark:#x},out={out}", *command[1:], str(elf)]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+                done = subprocess.run(options, capture_output=True, text=True, timeout=SECONDS)
             except subprocess.TimeoutExpired as error:
                 raise TritError(f"{elf}: the program does not end within {SECONDS} s under QEMU") from error
             if "plugin" not in done.stderr:
                 break
         else:
-            raise Unavailable(f"{core.qemu.command} does not load plugins: {done.stderr.strip()[-200:]}")
+            raise Unavailable(f"{command[0]} does not load plugins: {done.stderr.strip()[-200:]}")
         steps = _steps(out.read_text(), program) if out.exists() else []
-    return Execution(_scores(done.stderr), steps, done.returncode, done.stderr)
+    text = done.stdout + done.stderr  # semihosting writes to the latter
+    return Execution(_scores(text), steps, done.returncode, text)
 
 
 def _build_plugin(folder: Path, interface: int) -> Path:

@@ -18,7 +18,8 @@ from trit.targets.description import Microcontroller, load_target
 from trit.targets.microcontroller import simulate_qemu, simulate_unicorn
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.execution import Execution
-from trit.targets.microcontroller.firmware import Firmware, Toolchain, build_firmware, temporary_firmware
+from trit.targets.microcontroller.firmware import Firmware, build_firmware, temporary_firmware
+from trit.targets.toolchain import Toolchain
 
 Array = npt.NDArray[Any]
 Images = npt.NDArray[np.uint8]
