@@ -68,6 +68,14 @@ def show_json(**content: Any) -> None:
     typer.echo(json_format.dumps({"schema": SCHEMA, **content}, indent=1))
 
 
+def duration(seconds: float) -> str:
+    """A time in the unit that people use for it: duration(200_000) is "2.31 days"."""
+    for unit, size in (("years", 365.25 * 86400), ("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return quantity(seconds, "s")
+
+
 def quantity(value: float | None, unit: str) -> str:
     """A number with an engineering prefix: quantity(0.0000031, "s") is "3.1 µs"."""
     if value is None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,10 @@ class Profile:
     @property
     def energy(self) -> float:
         return sum(layer.energy for layer in self.layers)
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields and the sums."""
+        return {**asdict(self), "latency": self.latency, "energy": self.energy}
 
 
 def profile(graph: Graph, target: Target, images: Images | None = None) -> Profile:

@@ -194,6 +194,27 @@ def test_your_own_images(run: Run, fashion: Path, tmp_path: Path) -> None:
     assert run("deploy", str(fashion), "--inputs", "mine.npy", "-o", "out")[0] == 0
 
 
+def test_how_long_a_battery_lasts(run: Run, fashion: Path) -> None:
+    for package in ("ziglang", "unicorn", "capstone", "elftools"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")
+    words = ("profile", str(fashion), "--target", "nrf52840", "--every", "10min", "--battery", "225mAh")
+    status, out, _ = run(*words)
+    assert status == 0 and "every 10 minutes: active 0.0" in out and "a battery of 225 mAh lasts " in out
+    report = json.loads(run(*words, "--json")[1])["profiles"][0]
+    duty = report["duty"]
+    assert (duty["period"], duty["battery"]) == (600, pytest.approx(0.225))
+    assert duty["active"] == pytest.approx(report["latency"] / 600)
+    assert_one_line(run(*words[:5], "1ms"), "nrf52840: an inference takes", "longer than the 0.001 s")
+
+
+def test_wrong_periods_and_batteries_are_one_line(run: Run, fashion: Path) -> None:
+    for period in ("1", "s", "-1s", "0ms", "1 fortnight", "1e3s", "nan s", ""):
+        assert_one_line(run("profile", str(fashion), f"--every={period}"), "--every", "100ms")
+    assert_one_line(run("profile", str(fashion), "--every", "1s", "--battery", "3V"), "--battery 3V", "mAh, Ah: 225mAh")
+    assert_one_line(run("profile", str(fashion), "--battery", "225mAh"), "--battery needs --every")
+    assert_one_line(run("profile", str(fashion), "--every", "1s"), "host: has no sleep current")
+
+
 def test_classify_your_own_images(run: Run, fashion: Path, tmp_path: Path) -> None:
     images, _ = shipped_images("fashion-mnist")
     np.save(tmp_path / "mine.npy", images[:3])

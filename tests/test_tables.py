@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from trit.tables import Column, quantity, show
+from trit.tables import Column, duration, quantity, show
 
 COLUMNS = [Column("name", "name"), Column("size", "size", "{:,}"), Column("note", "note")]
 ROWS = [
@@ -43,3 +43,18 @@ def test_json_has_the_rows_unchanged(capsys: pytest.CaptureFixture[str]) -> None
 )
 def test_quantities_have_engineering_prefixes(value: float | None, text: str) -> None:
     assert quantity(value, "s") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0125, "12.5 ms"),
+        (119, "119 s"),
+        (120, "2 minutes"),
+        (7200, "2 hours"),
+        (200_000, "2.31 days"),
+        (7e7, "2.22 years"),
+    ],
+)
+def test_a_duration_has_the_unit_that_people_use(value: float, text: str) -> None:
+    assert duration(value) == text
