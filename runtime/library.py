@@ -30,6 +30,7 @@ class StepInfo(ctypes.Structure):
         ("fused_operator", ctypes.c_char_p),
         ("macs", ctypes.c_uint64),
         ("parameter_bytes", ctypes.c_uint64),
+        ("weight_bytes", ctypes.c_uint64),
         ("output_bytes", ctypes.c_uint64),
         ("output_offset", ctypes.c_uint32),
         ("last_reader", ctypes.c_uint32),

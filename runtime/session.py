@@ -37,6 +37,7 @@ class Step:
     kernel: tuple[int, int]  # (0, 0) without a window
     macs: int  # multiply-accumulates of one image, padding included
     parameter_bytes: int  # weights and other parameters in the file
+    weight_bytes: int  # the weights alone
     output_bytes: int  # in the arena; of the last step, whose output is the caller's, in its memory
     output_offset: int  # in the arena
     last_reader: int  # index of the last step that reads the output; its own where none does
@@ -211,6 +212,7 @@ class Session:
             tuple(info.kernel),
             info.macs,
             info.parameter_bytes,
+            info.weight_bytes,
             info.output_bytes,
             info.output_offset,
             info.last_reader,

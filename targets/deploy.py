@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
+from trit.runtime.files import write_atomic
 from trit.targets.description import Host, Linux, Microcontroller, Rram, Target
 from trit.targets.linux import run_folder as run_linux
 from trit.targets.linux import write_linux
 from trit.targets.microcontroller.firmware import write_firmware
 from trit.targets.microcontroller.simulator import run_folder
+from trit.targets.profile import Profile, host_profile, linux_profile, microcontroller_profile, rram_profile
 from trit.targets.rram_programming import write_programming
 from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
 from trit.targets.toolchain import run_make
@@ -30,15 +35,17 @@ class Deployment:
     images: int
     equal: int  # images whose scores have the expected bits
     ran_on: str
-    flash: int | None = None  # bytes
-    ram: int | None = None  # bytes
+    profile: Profile  # of the first image; from the same run, where the target is simulated
 
 
-def deploy(graph: Graph, target: Target, folder: Path, images: Images) -> Deployment:
+def deploy(
+    graph: Graph, target: Target, folder: Path, images: Images, about: Mapping[str, Any] | None = None
+) -> Deployment:
     """Make `folder`, which must be new, empty or an earlier deployment; build and run what it holds.
 
-    images (N, C, H, W) and their scores go into the directory as its test. Raises TritError if the folder holds
-    other things, the network does not fit the target, or a tool is missing; the folder is then as it was.
+    images (N, C, H, W) and their scores go into the directory as its test, and the profile as profile.json, behind the
+    entries of `about`. Raises TritError if the folder holds other things, the network does not fit the target, or a
+    tool is missing; the folder is then as it was.
     """
     _refuse_foreign(folder)
     whole = folder.resolve()
@@ -47,6 +54,8 @@ def deploy(graph: Graph, target: Target, folder: Path, images: Images) -> Deploy
         with _beside(whole) as made, _beside(whole) as old:
             (Path(made) / MARK).touch()
             done = _build_and_run(graph, target, Path(made), images)
+            report = {**(about or {}), "profiles": [done.profile.as_json()]}
+            write_atomic(Path(made) / "profile.json", f"{json.dumps(report, indent=1)}\n".encode())
             folder.mkdir(exist_ok=True)
             _move_contents(folder, Path(old))
             _move_contents(Path(made), folder)
@@ -79,30 +88,34 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
         case Host():
             plan = to_plan(graph)
             write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, {"target": target.name})
-            return _run_make(folder, "this machine")
+            ran_on, text, costs = "this machine", _make_run(folder), host_profile(graph, target, images)
         case Linux():
             write_linux(graph, target, folder, images)
-            equal, count = _counts(run_linux(target, folder).text)
-            return Deployment(folder, count, equal, f"{target.core}, emulated")
+            execution = run_linux(target, folder)
+            ran_on, text = f"{target.core}, emulated", execution.text
+            costs = linux_profile(graph, target, execution)
         case Microcontroller():
             write_firmware(graph, target, folder, images)
             run = run_folder(target, folder)
-            equal, count = _counts(run.execution.text)
-            ram = run.firmware.static_ram + run.execution.stack
-            return Deployment(folder, count, equal, f"{target.core}, simulated", run.firmware.flash, ram)
+            ran_on, text = f"{target.core}, simulated", run.execution.text
+            costs = microcontroller_profile(graph, target, run)
         case Rram():
             scores: Scores = Session(to_plan(graph)).run(images)
             write_programming(graph, target, folder, images, scores)
-            return _run_make(folder, "the arrays' states, error-free")
+            ran_on, text = "the arrays' states, error-free", _make_run(folder)
+            costs = rram_profile(graph, target)
+    equal, count = _counts(text)
+    return Deployment(folder, count, equal, ran_on, costs)
 
 
-def _run_make(folder: Path, ran_on: str) -> Deployment:
+def _make_run(folder: Path) -> str:
+    """What `make run` prints. Raises TritError if that is no result."""
     done = run_make(folder, "run")
     try:
-        equal, count = _counts(done.stdout)
+        _counts(done.stdout)
     except TritError as error:
         raise TritError(f"{folder}: make run failed: {(done.stderr or done.stdout).strip()[-400:]}") from error
-    return Deployment(folder, count, equal, ran_on)
+    return done.stdout
 
 
 def _counts(text: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,9 +21,10 @@ from trit.targets.linux import run_image as run_linux
 from trit.targets.microcontroller.config import LANES
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.cycles import TIMINGS, estimate
-from trit.targets.microcontroller.execution import instructions
-from trit.targets.microcontroller.simulator import run_image
+from trit.targets.microcontroller.execution import Execution, instructions
+from trit.targets.microcontroller.simulator import Run, run_image
 from trit.targets.rram_cost import layer_costs, programming_energy
+from trit.targets.sizes import arena_bytes
 
 Images = npt.NDArray[np.uint8]
 
@@ -35,7 +37,9 @@ class Layer:
     operator: str
     output: str  # kind and shape
     macs: int
-    parameter_bytes: int  # weights and thresholds
+    parameter_bytes: int  # weights, thresholds and other parameters
+    weight_bytes: int  # the weights alone
+    arena_bytes: int  # in use while the step runs
     latency: float  # s
     energy: float  # J
     instructions: int | None = None
@@ -56,6 +60,8 @@ class Profile:
     weight_bits: int
     flash: int | None = None  # bytes: code and model
     ram: int | None = None  # bytes: arena, variables and stack
+    flash_parts: dict[str, int] = field(default_factory=dict)  # bytes by what they hold; none: not known
+    ram_parts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -80,13 +86,13 @@ def profile(graph: Graph, target: Target, images: Images | None = None) -> Profi
         images = np.zeros((1, *graph.tensors[graph.input].shape), np.uint8)
     match target:
         case Host():
-            return _host(graph, target, images)
+            return host_profile(graph, target, images)
         case Linux():
-            return _linux(graph, target, images)
+            return linux_profile(graph, target, run_linux(graph, target, images[:1]))
         case Microcontroller():
-            return _microcontroller(graph, target, images)
+            return microcontroller_profile(graph, target, run_image(graph, target, images[:1]))
         case Rram():
-            return _rram(graph, target)
+            return rram_profile(graph, target)
 
 
 def weight_bits(graph: Graph) -> int:
@@ -95,10 +101,11 @@ def weight_bits(graph: Graph) -> int:
     return sum(node.weights.size * bits[node.weight_kind] for node in graph.nodes if isinstance(node, Conv))
 
 
-def _host(graph: Graph, target: Host, images: Images) -> Profile:
+def host_profile(graph: Graph, target: Host, images: Images) -> Profile:
+    """Measured on this machine, on the first image."""
     session = Session(to_plan(graph))
     times = session.profile(images[:1])
-    layers = [_layer(t.step, t.seconds, t.seconds * target.power.value) for t in times]
+    layers = [_layer(session.steps, t.step, t.seconds, t.seconds * target.power.value) for t in times]
     return Profile(
         target.name,
         f"{target.title}, {session.variant} kernels",
@@ -112,15 +119,16 @@ def _host(graph: Graph, target: Host, images: Images) -> Profile:
     )
 
 
-def _linux(graph: Graph, target: Linux, images: Images) -> Profile:
+def linux_profile(graph: Graph, target: Linux, execution: Execution) -> Profile:
+    """From the run of the graph's program, its first image."""
     plan = to_plan(graph)
-    session, execution = Session(plan), run_linux(graph, target, images[:1])
-    layers = []
-    for step, blocks in zip(session.steps, execution.steps, strict=True):
+    session, layers = Session(plan), []
+    for step, blocks in zip(session.steps, execution.steps[: len(session.steps)], strict=True):
         count = linux_instructions(blocks)
         cycles = count * target.fewest_cycles.value, count * target.most_cycles.value
         seconds = cycles[1] / target.clock.value
-        layers.append(_layer(step, seconds, seconds * target.power.value, instructions=count, cycles=cycles))
+        joules = seconds * target.power.value
+        layers.append(_layer(session.steps, step, seconds, joules, instructions=count, cycles=cycles))
     paces = target.clock, target.fewest_cycles, target.most_cycles
     latency_origin = weakest(["simulated", *(figure.origin for figure in paces)])
     return Profile(
@@ -145,16 +153,17 @@ def _cycles_note(layers: list[Layer], source: str) -> str:
     return f"{low:,.0f} to {high:,.0f} cycles ({source}); latency and energy are of the most"
 
 
-def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> Profile:
-    steps = Session(to_plan(graph, lanes=LANES)).steps
-    run = run_image(graph, target, images[:1])
+def microcontroller_profile(graph: Graph, target: Microcontroller, run: Run) -> Profile:
+    """From the run of the graph's firmware, its first image."""
+    session = Session(to_plan(graph, lanes=LANES))
     timing, family = TIMINGS[target.core], CORES[target.core].family
     watts = target.supply.value * target.current.value
     layers = []
-    for step, blocks in zip(steps, run.execution.steps, strict=True):
+    for step, blocks in zip(session.steps, run.execution.steps[: len(session.steps)], strict=True):
         cycles = estimate(target.core, blocks, target.wait_states.value, step.parameter_bytes)
         seconds = cycles.high / target.clock.value
-        layers.append(_layer(step, seconds, seconds * watts, instructions=instructions(family, blocks), cycles=cycles))
+        count = instructions(family, blocks)
+        layers.append(_layer(session.steps, step, seconds, seconds * watts, instructions=count, cycles=cycles))
     latency_origin = weakest(["simulated", timing.origin, target.clock.origin, target.wait_states.origin])
     return Profile(
         target.name,
@@ -165,6 +174,8 @@ def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> P
         weight_bits(graph),
         flash=run.firmware.flash,
         ram=run.firmware.static_ram + run.execution.stack,
+        flash_parts=run.firmware.flash_parts(session),
+        ram_parts=run.firmware.ram_parts(session, run.execution.stack),
         notes=[
             "instructions are counted in the simulator, exactly",
             _cycles_note(layers, timing.source),
@@ -173,11 +184,13 @@ def _microcontroller(graph: Graph, target: Microcontroller, images: Images) -> P
     )
 
 
-def _rram(graph: Graph, target: Rram) -> Profile:
-    costs = layer_costs(graph, target)
-    steps = {step.name: step for step in Session(to_plan(graph)).steps}
+def rram_profile(graph: Graph, target: Rram) -> Profile:
+    """Computed from what the chip does for one image."""
+    costs, all_steps = layer_costs(graph, target), Session(to_plan(graph)).steps
+    steps = {step.name: step for step in all_steps}
     layers = [
         _layer(
+            all_steps,
             steps[cost.step.node.name],
             cost.latency,
             cost.energy,
@@ -205,7 +218,7 @@ def _rram(graph: Graph, target: Rram) -> Profile:
     )
 
 
-def _layer(step: Step, latency: float, energy: float, **counts: Any) -> Layer:
+def _layer(steps: Sequence[Step], step: Step, latency: float, energy: float, **counts: Any) -> Layer:
     shape = "×".join(str(size) for size in step.output_shape)
     return Layer(
         step.name,
@@ -213,6 +226,8 @@ def _layer(step: Step, latency: float, energy: float, **counts: Any) -> Layer:
         f"{step.output_kind} {shape}",
         step.macs,
         step.parameter_bytes,
+        step.weight_bytes,
+        arena_bytes(steps, step.index),
         latency,
         energy,
         **counts,

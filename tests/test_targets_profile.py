@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -94,11 +95,28 @@ def test_a_deployment_stands_alone(graph: Graph, name: str, tmp_path: Path) -> N
     folder = tmp_path / "out"
     done = deploy(graph, load_target(name), folder, random_input(graph, 3, np.random.default_rng(0)))
     assert (done.images, done.equal) == (3, 3)
+    assert json.loads((folder / "profile.json").read_text())["profiles"] == [
+        json.loads(json.dumps(done.profile.as_json()))
+    ]
     run = subprocess.run(
         ["make", "-C", str(folder), "run"], capture_output=True, text=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin"}
     )
     assert "3 of 3 test images give the expected scores" in run.stdout + run.stderr
     assert run.returncode == 0
+
+
+@pytest.mark.parametrize("name", TARGETS[1:])
+def test_a_deployment_has_the_profile_of_its_first_image(graph: Graph, name: str, tmp_path: Path) -> None:
+    images, target = random_input(graph, 2, np.random.default_rng(0)), load_target(name)
+    deployed = deploy(graph, target, tmp_path / "out", images).profile
+    assert deployed.layers == profile(graph, target, images).layers
+    assert max(layer.arena_bytes for layer in deployed.layers) <= Session(to_plan(graph)).arena_size
+    if name == "nrf52840":
+        assert sum(layer.weight_bytes for layer in deployed.layers) == deployed.flash_parts["weights"]
+        assert (
+            sum(layer.parameter_bytes - layer.weight_bytes for layer in deployed.layers)
+            == (deployed.flash_parts["thresholds"])
+        )
 
 
 def test_an_earlier_deployment_is_replaced_and_nothing_else(

@@ -13,6 +13,7 @@ from tests_support import builder, random_graph, random_input
 
 from trit.export import reference
 from trit.export.graph import Graph
+from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import Unavailable
@@ -149,6 +150,24 @@ def test_memory_is_what_the_program_takes(run: Run, graph: Graph) -> None:
     assert arena <= run.firmware.static_ram <= arena + 256
 
 
+@pytest.mark.parametrize("toolchain", ["zig", "gcc"])
+def test_the_parts_of_memory(board: Microcontroller, graph: Graph, toolchain: Toolchain) -> None:
+    try:
+        run = run_image(graph, board, random_input(graph, 1, np.random.default_rng(0)), toolchain)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    session, convs = Session(to_plan(graph, lanes=1)), [node for node in graph.nodes if isinstance(node, Conv)]
+    flash, ram = run.firmware.flash_parts(session), run.firmware.ram_parts(session, run.execution.stack)
+    assert sum(flash.values()) == run.firmware.flash
+    assert flash["weights"] >= sum(conv.weights.size for conv in convs) / 8  # a bit each at the least, and padding
+    assert sum(flash[key] for key in ("weights", "thresholds", "tables and texts")) == session.size
+    assert 2_000 < flash["runtime"] < 40_000
+    assert 500 < flash["other code"] < 5_000  # main.c, the start-up and the compiler's own
+    assert flash["initial values"] == 16  # of `test`, whose images may change
+    assert sum(ram.values()) == run.firmware.static_ram + run.execution.stack
+    assert (ram["arena"], ram["stack"]) == (session.arena_size, run.execution.stack)
+
+
 def test_the_stack_is_below_what_the_runtime_states(run: Run) -> None:
     assert 64 < run.execution.stack < 2048 + 512
 
@@ -165,8 +184,14 @@ def test_the_program_tells_of_a_wrong_score(graph: Graph, board: Microcontroller
     assert execution.text.startswith("1 of 2 test images give the expected scores\n")
 
 
-@pytest.mark.parametrize(("region", "name"), [("flash", "flash"), ("ram", "ram")])
-def test_too_large_says_by_how_much(board: Microcontroller, tmp_path: Path, region: str, name: str) -> None:
+HEAVY = {
+    "flash": r"most of it are the parameters of conv2 \(41,000 bytes\), conv0 \(1,288 bytes\)",
+    "ram": r"the arena is fullest in step conv0, with the outputs of input \(768 bytes\), conv0 \(4,096 bytes\)",
+}
+
+
+@pytest.mark.parametrize("region", HEAVY)
+def test_too_large_says_by_how_much_and_why(board: Microcontroller, tmp_path: Path, region: str) -> None:
     build = builder(np.random.default_rng(0), (3, 16, 16), 0)
     build.conv(64, "ternary")
     build.threshold("ternary")
@@ -174,7 +199,6 @@ def test_too_large_says_by_how_much(board: Microcontroller, tmp_path: Path, regi
     build.scores()
     small = board.model_copy(update={region: Region(origin=getattr(board, region).origin, size=4096)})
     write_firmware(build.graph(), small, tmp_path, np.zeros((1, 3, 16, 16), np.uint8))
-    with pytest.raises(
-        Unavailable, match=rf"too large for .*[\d,]+ bytes more than the 4,096 bytes of {name} there are"
-    ):
+    message = rf"too large for .*[\d,]+ bytes more than the 4,096 bytes of {region} there are; {HEAVY[region]}"
+    with pytest.raises(Unavailable, match=message):
         build_firmware(small, tmp_path)

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trit.console import stderr
 from trit.options import Inputs, Json, Model
-from trit.tables import show_json
+from trit.tables import SCHEMA, quantity, show_json
+
+if TYPE_CHECKING:
+    from trit.targets.profile import Profile
 
 
 def deploy(
@@ -37,11 +39,25 @@ def deploy(
     graph = read_model(model)
     tests = inputs_for(graph, images, file=inputs)
     with stderr.status(f"building for {chosen.name}"):
-        done = deploy_to(graph, chosen, output, tests.images)
+        about = {"schema": SCHEMA, "model": str(model), "inputs": tests.origin}
+        done = deploy_to(graph, chosen, output, tests.images, about)
     if json:
-        show_json(**asdict(done) | {"folder": str(done.folder)}, target=chosen.name, inputs=tests.origin)
+        report = {"folder": str(output), "images": done.images, "equal": done.equal, "ran_on": done.ran_on}
+        show_json(**report, target=chosen.name, inputs=tests.origin, profile=done.profile.as_json())
     else:
-        memory = [f"{name} {size:,} bytes" for name, size in (("flash", done.flash), ("RAM", done.ram)) if size]
         result = f"{done.equal} of {done.images} test images give the expected scores on {done.ran_on}"
-        typer.echo("\n".join([f"{output}: {', '.join([result, *memory])}", f"run it yourself: make -C {output} run"]))
+        typer.echo(
+            "\n".join([f"{output}: {result}", *_figures(done.profile), f"run it yourself: make -C {output} run"])
+        )
     raise typer.Exit(0 if done.equal == done.images else 1)
+
+
+def _figures(profile: Profile) -> list[str]:
+    lines = []
+    for name, size, parts in (("flash", profile.flash, profile.flash_parts), ("RAM", profile.ram, profile.ram_parts)):
+        if parts:
+            listed = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+            lines.append(f"{name} {size:,} bytes: {listed}")
+    latency = f"latency {quantity(profile.latency, 's')} ({profile.latency_origin})"
+    energy = f"energy {quantity(profile.energy, 'J')} ({profile.energy_origin})"
+    return [*lines, f"{latency}, {energy}; layer by layer in profile.json"]

@@ -72,6 +72,7 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->kernel[1] = c.step->kernel[1];
     info->fused_operator = fused_text(&c);
     info->macs = 0;
+    info->weight_bytes = 0;
     info->parameter_bytes = trit_parameter_bytes(&c);
     info->output_bytes = trit_tensor_bytes(c.out);
     info->output_offset = c.out->offset;
@@ -81,6 +82,7 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     if (c.step->op == TRIT_OP_CONV) {
         info->weight_kind = kind_text(c.step->weight_kind);
         info->macs = step_work(&c);
+        info->weight_bytes = trit_conv_weight_bytes(&c);
     }
     return TRIT_OK;
 }

@@ -21,6 +21,7 @@ from trit.runtime.files import write_atomic
 from trit.targets.description import Microcontroller
 from trit.targets.microcontroller.config import LANES, config_header
 from trit.targets.microcontroller.cores import CORES, Family, Region
+from trit.targets.sizes import heaviest
 from trit.targets.sources import Images, write_sources, write_template
 from trit.targets.toolchain import Toolchain, cross_compiler, run_make
 
@@ -47,6 +48,26 @@ class Firmware:
     elf: Path
     flash: int  # code, model and initial values; without the test images
     static_ram: int  # arena and variables, without the stack
+    runtime_code: int  # of flash: the C library's functions and tables
+    initial_values: int  # of flash: what variables start from
+
+    def flash_parts(self, session: Session) -> dict[str, int]:
+        """Bytes of flash by what they hold; `session` has the plan in it."""
+        weights = sum(step.weight_bytes for step in session.steps)
+        parameters = sum(step.parameter_bytes for step in session.steps)
+        parts = {
+            "weights": weights,
+            "thresholds": parameters - weights,  # and what else layers have beside weights
+            "tables and texts": session.size - parameters,  # of the plan
+            "runtime": self.runtime_code,
+            "initial values": self.initial_values,
+        }
+        return {**parts, "other code": self.flash - sum(parts.values())}
+
+    def ram_parts(self, session: Session, stack: int) -> dict[str, int]:
+        """Bytes of RAM by what they hold, of a run that used so much stack."""
+        arena = session.arena_size
+        return {"arena": arena, "variables": self.static_ram - arena, "stack": stack}
 
 
 def write_firmware(
@@ -91,9 +112,9 @@ def build_firmware(
     core = CORES[target.core]
     done = run_make(folder, "-j2", f"{program}.elf", *cross_compiler(toolchain, core.zig, core.gcc))
     if done.returncode:
-        _refuse_overflow(target, done.stderr)
+        _refuse_overflow(target, done.stderr, Session(folder / "model.trit"))
         raise TritError(f"{folder}: the firmware does not build: {done.stderr.strip()[-400:]}")
-    return _measure(folder / f"{program}.elf")
+    return _measure(folder / f"{program}.elf", folder / "build/src")
 
 
 @contextmanager
@@ -110,18 +131,20 @@ def temporary_firmware(
         yield Path(folder)
 
 
-def _refuse_overflow(target: Microcontroller, messages: str) -> None:
-    for region, memory in (("FLASH", target.flash), ("RAM", target.ram)):
+def _refuse_overflow(target: Microcontroller, messages: str, session: Session) -> None:
+    regions: list[tuple[Literal["FLASH", "RAM"], Region]] = [("FLASH", target.flash), ("RAM", target.ram)]
+    for region, memory in regions:
         # lld: will not fit in region 'FLASH': overflowed by N bytes; GNU ld: region `FLASH' overflowed by N bytes
         found = [int(count) for count in re.findall(rf"region [`']{region}'.*?overflowed by (\d+) bytes", messages)]
         if found:
             raise Unavailable(
                 f"the model is too large for {target.name}: it takes {max(found):,} bytes more than the "
-                f"{memory.size:,} bytes of {region.lower()} there are"
+                f"{memory.size:,} bytes of {region.lower()} there are; {heaviest(session.steps, region)}"
             )
 
 
-def _measure(elf: Path) -> Firmware:
+def _measure(elf: Path, runtime: Path) -> Firmware:
+    """`runtime` is the folder of the C library's objects."""
     from elftools.elf.constants import SH_FLAGS
     from elftools.elf.elffile import ELFFile
 
@@ -129,4 +152,20 @@ def _measure(elf: Path) -> Firmware:
         sections = {s.name: s for s in ELFFile(file).iter_sections() if s["sh_flags"] & SH_FLAGS.SHF_ALLOC}
         loaded = {name: s["sh_size"] for name, s in sections.items() if s["sh_type"] != "SHT_NOBITS"}
         writable = [s["sh_size"] for name, s in sections.items() if name in (".data", ".bss")]
-    return Firmware(elf, sum(loaded.values()) - loaded.get(".test_images", 0), sum(writable))
+    names = {name for path in runtime.glob("*.o") for name, _ in _defined(path)}
+    runtime_code = sum(size for name, size in _defined(elf) if name in names)
+    flash = sum(loaded.values()) - loaded.get(".test_images", 0)
+    return Firmware(elf, flash, sum(writable), runtime_code, loaded.get(".data", 0))
+
+
+def _defined(path: Path) -> list[tuple[str, int]]:
+    """Names and sizes of the functions and tables that an ELF file holds."""
+    from elftools.elf.elffile import ELFFile
+
+    with path.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
+        return [
+            (symbol.name, symbol["st_size"])
+            for symbol in symbols
+            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT") and symbol["st_shndx"] != "SHN_UNDEF"
+        ]

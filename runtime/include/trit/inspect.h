@@ -18,6 +18,7 @@ typedef struct trit_step_info {
     const char *fused_operator; /* Threshold or Rescale where a Conv or Add takes it along, else "" */
     uint64_t macs;                                      /* multiply-accumulates, padding included */
     uint64_t parameter_bytes;                           /* weights and other parameters in the file */
+    uint64_t weight_bytes;                              /* the weights alone */
     uint64_t output_bytes;                              /* in the arena; of the last step in the caller's memory */
     uint32_t output_offset;                             /* in the arena */
     uint32_t last_reader;                               /* last step that reads the output; this one where none does */
