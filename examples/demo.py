@@ -16,10 +16,11 @@ from rich.console import Console
 from trit.files import read_model
 from trit.inputs import Inputs, inputs_for
 from trit.main import app
-from trit.tables import Column, quantity, show
+from trit.tables import Column, show
 from trit.targets.accuracy import accuracy
 from trit.targets.description import Target, load_target
 from trit.targets.profile import profile
+from trit.targets.quantities import quantity
 
 FOLDER = Path("runs/demo")
 TARGETS = ("host", "nrf52840", "rram-2t2r-130nm")

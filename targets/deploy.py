@@ -22,6 +22,7 @@ from trit.targets.linux import write_linux
 from trit.targets.microcontroller.firmware import write_firmware
 from trit.targets.microcontroller.simulator import run_folder
 from trit.targets.profile import Profile, host_profile, linux_profile, microcontroller_profile, rram_profile
+from trit.targets.readme import write_readme
 from trit.targets.rram_programming import write_programming
 from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
 from trit.targets.toolchain import run_make
@@ -54,6 +55,7 @@ def deploy(
         with _beside(whole) as made, _beside(whole) as old:
             (Path(made) / MARK).touch()
             done = _build_and_run(graph, target, Path(made), images)
+            write_readme(Path(made), graph, target, done.profile)
             report = {**(about or {}), "profiles": [done.profile.as_json()]}
             write_atomic(Path(made) / "profile.json", f"{json.dumps(report, indent=1)}\n".encode())
             folder.mkdir(exist_ok=True)
@@ -87,7 +89,8 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
     match target:
         case Host():
             plan = to_plan(graph)
-            write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, {"target": target.name})
+            values = {"target": target.name, "toolchain": ""}
+            write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, values)
             ran_on, text, costs = "this machine", _make_run(folder), host_profile(graph, target, images)
         case Linux():
             write_linux(graph, target, folder, images)

@@ -23,6 +23,7 @@ from trit.targets.toolchain import Toolchain, cross_compiler, run_make
 
 EMULATOR, GCC = "qemu-aarch64", "aarch64-linux-gnu-"
 PROGRAM = "model_test"
+FILES = {"Makefile": "linux.mk", "toolchain.cmake": "linux_toolchain.cmake"}
 INSTRUCTION = 4  # bytes
 IMAGE_BYTES = 1 << 21  # of images in one program, at most
 
@@ -33,12 +34,13 @@ def write_linux(graph: Graph, target: Linux, folder: Path, images: Images, with_
     scores = Session(plan).run(images) if with_scores else None
     values = {
         "target": target.name,
+        "toolchain": " -DCMAKE_TOOLCHAIN_FILE=toolchain.cmake",
         "emulator": EMULATOR,
         "gcc": GCC,
         "gcc_flags": f"-mcpu={target.core}",
         "zig_flags": _zig_flags(target),
     }
-    write_sources(folder, plan, images, scores, HOST_FILES | {"Makefile": "linux.mk"}, values)
+    write_sources(folder, plan, images, scores, HOST_FILES | FILES, values)
 
 
 def _zig_flags(target: Linux) -> str:

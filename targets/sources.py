@@ -21,6 +21,7 @@ HOST_ONLY = "host.c"  # of runtime/src: what Python calls
 WORDS_A_LINE = 8
 HOST_FILES = {  # of targets/firmware, for a machine with an operating system
     "Makefile": "host.mk",
+    "CMakeLists.txt": "host.cmake",
     "main.c": "main.c",
     "platform.h": "platform.h",
     "platform_host.c": "platform_host.c",
@@ -57,9 +58,14 @@ def write_sources(
 
 
 def write_template(path: Path, source: str, values: Mapping[str, str]) -> None:
-    """The file `source` of targets/firmware with its $names replaced by `values`."""
+    """Write the file `source` of targets/firmware with its $names replaced by `values`."""
+    _write(path, fill_template(source, values))
+
+
+def fill_template(source: str, values: Mapping[str, str]) -> str:
+    """The text of the file `source` of targets/firmware with its $names replaced by `values`."""
     text = files("trit.targets").joinpath("firmware", source).read_text()
-    _write(path, string.Template(text).substitute(values))
+    return string.Template(text).substitute(values)
 
 
 def _write(path: Path, text: str) -> None:

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from trit.tables import Column, duration, quantity, show
+from trit.tables import Column, show
+from trit.targets.quantities import duration, quantity
 
 COLUMNS = [Column("name", "name"), Column("size", "size", "{:,}"), Column("note", "note")]
 ROWS = [

@@ -10,7 +10,8 @@ import typer
 
 from trit.console import stderr
 from trit.options import Inputs, Json, Model
-from trit.tables import SCHEMA, quantity, show_json
+from trit.tables import SCHEMA, show_json
+from trit.targets.quantities import quantity
 
 if TYPE_CHECKING:
     from trit.targets.profile import Profile

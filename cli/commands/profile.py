@@ -11,7 +11,8 @@ import typer
 from trit.console import stderr
 from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, read_quantity
 from trit.runtime.errors import TritError
-from trit.tables import Column, duration, quantity, show, show_json
+from trit.tables import Column, show, show_json
+from trit.targets.quantities import duration, quantity
 
 if TYPE_CHECKING:
     from trit.targets.accuracy import Accuracy

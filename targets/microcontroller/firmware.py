@@ -28,6 +28,8 @@ from trit.targets.toolchain import Toolchain, cross_compiler, run_make
 Program = Literal["firmware", "simulator"]  # linked for the board's memories, or for those of QEMU's machine
 FILES = {
     "Makefile": "microcontroller.mk",
+    "CMakeLists.txt": "microcontroller.cmake",
+    "toolchain.cmake": "microcontroller_toolchain.cmake",
     "freestanding/string.h": "string.h",
     "main.c": "main.c",
     "platform.h": "platform.h",
