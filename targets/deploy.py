@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from trit.runtime import Session
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
 from trit.targets.description import Host, Linux, Microcontroller, Rram, Target
+from trit.targets.folder import new_contents
 from trit.targets.linux import run_folder as run_linux
 from trit.targets.linux import write_linux
 from trit.targets.microcontroller.firmware import write_firmware
@@ -48,41 +48,12 @@ def deploy(
     entries of `about`. Raises TritError if the folder holds other things, the network does not fit the target, or a
     tool is missing; the folder is then as it was.
     """
-    _refuse_foreign(folder)
-    whole = folder.resolve()
-    try:
-        whole.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(whole) as made, _beside(whole) as old:
-            (Path(made) / MARK).touch()
-            done = _build_and_run(graph, target, Path(made), images)
-            write_readme(Path(made), graph, target, done.profile)
-            report = {**(about or {}), "profiles": [done.profile.as_json()]}
-            write_atomic(Path(made) / "profile.json", f"{json.dumps(report, indent=1)}\n".encode())
-            folder.mkdir(exist_ok=True)
-            _move_contents(folder, Path(old))
-            _move_contents(Path(made), folder)
-    except OSError as error:
-        raise TritError(f"cannot write into {folder}: {error.strerror or error}") from error
+    with new_contents(folder) as made:
+        done = _build_and_run(graph, target, made, images)
+        write_readme(made, graph, target, done.profile)
+        report = {**(about or {}), "profiles": [done.profile.as_json()]}
+        write_atomic(made / "profile.json", f"{json.dumps(report, indent=1)}\n".encode())
     return replace(done, folder=folder)
-
-
-MARK = ".trit-deployment"  # says that what a folder holds is ours to replace
-
-
-def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise TritError(f"{folder}: is a file; name a folder to write into")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise TritError(f"{folder}: holds other files; name a new or empty folder")
-
-
-def _beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-
-
-def _move_contents(source: Path, to: Path) -> None:
-    for item in list(source.iterdir()):
-        item.rename(to / item.name)
 
 
 def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -> Deployment:

@@ -155,6 +155,15 @@ def test_a_data_folder_that_lacks_a_file_is_named(run: Run, tmp_path: Path) -> N
     assert_one_line(run("train", "fashion-ternary-cnn", "--data", "data"), "data", "train-images-idx3-ubyte")
 
 
+def test_export_makes_libraries(run: Run, fashion: Path, tmp_path: Path) -> None:
+    for kind in ("arduino", "zephyr", "esp-idf"):
+        status, out, _ = run("export", str(fashion), "--format", kind, "-o", f"out-{kind}")
+        assert (status, out) == (0, f"out-{kind}: {kind} library, see README.md\n")
+        assert "fashion" in (tmp_path / f"out-{kind}" / "README.md").read_text()
+    assert_one_line(run("export", str(fashion), "--format", "ardiuno", "-o", "x"), "ardiuno", "'arduino'")
+    assert_one_line(run("export", str(fashion), "--format", "zephyr", "-o", "."), "holds other files")
+
+
 def test_an_unwritable_output_is_one_line(run: Run, fashion: Path) -> None:
     assert_one_line(run("export", str(fashion), "-o", "missing/x.onnx"), "missing/x.onnx")
     assert_one_line(run("export", str(fashion), "-o", "x.bin"), "x.bin", ".onnx")

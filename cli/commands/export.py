@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from trit.export.graph import Graph
 
 
+TEST_IMAGES = 3  # in a library's example
+
+
 class Format(StrEnum):
     onnx = "onnx"
     trit = "trit"
     tvm = "tvm"
+    arduino = "arduino"
+    zephyr = "zephyr"
+    esp_idf = "esp-idf"
 
 
 def export(
     model: Annotated[Path, typer.Argument(help="model.pt of trit train, or an exported model.onnx.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write; for arduino, zephyr and esp-idf a folder.")
+    ],
     format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit).")] = None,
     lanes: Annotated[
         int, typer.Option(help="Plan only: interleaved output channels, 16 for hosts, 1 for microcontrollers.")
@@ -32,7 +40,11 @@ def export(
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 
+    Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime.
+
     Example: trit export runs/fashion/model.pt -o fashion.onnx
+
+    Example: trit export fashion.onnx --format arduino -o trit_fashion
     """
     from trit.files import read_model
 
@@ -41,7 +53,8 @@ def export(
         graph = read_model(model)
         status.update(f"writing {output}")
         _write(graph, chosen, output, lanes)
-    typer.echo(f"{output}: {output.stat().st_size:,} bytes")
+    size = f"{chosen} library, see README.md" if output.is_dir() else f"{output.stat().st_size:,} bytes"
+    typer.echo(f"{output}: {size}")
 
 
 def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
@@ -59,10 +72,16 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             from trit.export.onnx_writer import write_onnx
 
             write_onnx(graph, output)
+        case Format.arduino | Format.zephyr | Format.esp_idf:
+            from trit.inputs import inputs_for
+            from trit.targets.library import write_library
+
+            write_library(graph, chosen.value, output, inputs_for(graph, TEST_IMAGES).images)
 
 
 def _format_of(output: Path) -> Format:
     endings = {".onnx": Format.onnx, ".trit": Format.trit}
     if output.suffix not in endings:
-        raise TritError(f"{output}: give --format onnx, trit or tvm, or a name that ends in .onnx or .trit")
+        formats = ", ".join(Format)
+        raise TritError(f"{output}: give --format, one of {formats}, or a name that ends in .onnx or .trit")
     return endings[output.suffix]

@@ -7,13 +7,17 @@ if(PROJECT_IS_TOP_LEVEL)
   if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE Release)
   endif()
-  set(CMAKE_C_FLAGS_RELEASE -O2)
+  set(CMAKE_C_FLAGS_RELEASE -Os)
   add_compile_options($${CORE_COMPILE} -ffreestanding -fno-builtin -fomit-frame-pointer -ffunction-sections
     -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables)
   include_directories(freestanding)
 endif()
 
 file(GLOB RUNTIME CONFIGURE_DEPENDS src/*.c)
+if(CMAKE_C_COMPILER_ID STREQUAL GNU) # for size it neither inlines the loops that count bits, nor gives them all registers
+  set_source_files_properties(src/conv_bits_carry_save.c src/conv_bits_cpop.c src/conv_bits_lookup.c
+    PROPERTIES COMPILE_OPTIONS -O2)
+endif()
 add_library(model OBJECT model.c $${RUNTIME})
 set_target_properties(model PROPERTIES C_STANDARD 99 C_EXTENSIONS ON)
 target_include_directories(model PUBLIC . include PRIVATE src)
