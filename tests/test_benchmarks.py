@@ -80,3 +80,18 @@ def test_the_plain_twin_of_a_network_has_its_shape() -> None:
     assert plain(torch.zeros(2, *recipe.input_shape)).shape == (2, 10)
     sizes = [[p.shape for p in n.parameters()] for n in (network, plain)]
     assert sizes[0] == sizes[1]
+
+
+def test_firmware_is_as_small_and_quick_as_stated() -> None:
+    """Bytes and instructions, which a compiler's version fixes."""
+    for package in ("unicorn", "capstone", "elftools", "ziglang"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")
+    from benchmarks.mcu import CMSIS_NN, DENSE, flash, packed
+
+    from trit.targets.description import Microcontroller, load_target
+
+    assert [row.work for row in flash() if not row.holds] == []
+    for name, times in (("rp2040", 10), ("nrf52840", 5)):
+        board = load_target(name)
+        assert isinstance(board, Microcontroller)
+        assert times * packed(board, DENSE, "binary")[0] <= CMSIS_NN[board.core][0]
