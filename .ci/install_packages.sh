@@ -17,6 +17,11 @@ need arm-none-eabi-gcc gcc-arm-none-eabi
 need riscv64-unknown-elf-gcc gcc-riscv64-unknown-elf
 need qemu-system-arm qemu-system-arm
 need qemu-system-riscv32 qemu-system-misc
+need avr-gcc gcc-avr avr-libc
+need simavr simavr
+if [ ! -e /usr/include/simavr/sim_avr.h ]; then
+  missing+=(libsimavr-dev libelf-dev)
+fi
 # clang's sanitizers and fuzzer are another package, of the same version as clang itself.
 if ! ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1; then
   missing+=(libclang-rt-dev)

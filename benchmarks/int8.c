@@ -8,7 +8,16 @@
 
 #define PAD (KERNEL / 2)
 
-static int8_t image[SIZE * SIZE * CHANNELS], result[SIZE * SIZE * OUTPUTS], weights[OUTPUTS * KERNEL * KERNEL * CHANNELS];
+#ifdef __AVR__ /* whose memory has no room for weights; in its flash they begin with these */
+#pragma GCC optimize("O3", "ivopts") /* its firmware is built for size */
+#define WEIGHTS const __flash int8_t
+WEIGHTS weights[OUTPUTS * KERNEL * KERNEL * CHANNELS] = {1, -2};
+#else
+#define WEIGHTS int8_t
+static WEIGHTS weights[OUTPUTS * KERNEL * KERNEL * CHANNELS];
+#endif
+
+static int8_t image[SIZE * SIZE * CHANNELS], result[SIZE * SIZE * OUTPUTS];
 static int32_t bias[OUTPUTS], multiplier[OUTPUTS];
 
 void step_begins(void *user, uint32_t step);
@@ -23,7 +32,7 @@ static int8_t rescale(int32_t sum, int32_t by) {
     return (int8_t)(value < -128 ? -128 : value > 127 ? 127 : value);
 }
 
-static int32_t convolve(int y, int x, const int8_t *w) {
+static int32_t convolve(int y, int x, const WEIGHTS *w) {
     int32_t sum = 0;
     int ky, kx, c;
     for (ky = 0; ky < KERNEL; ky++) {
@@ -49,8 +58,10 @@ __attribute__((noinline)) static void run_layer(void) {
 int main(void) {
     uint32_t random = 1, i;
     for (i = 0; i < sizeof image; i++) image[i] = (int8_t)((random = random * 1664525u + 1013904223u) >> 24);
+#ifndef __AVR__
     for (i = 0; i < sizeof weights; i++) weights[i] = (int8_t)((random = random * 1664525u + 1013904223u) >> 24);
-    for (i = 0; i < OUTPUTS; i++) multiplier[i] = 1 << 24;
+#endif
+    for (i = 0; i < OUTPUTS; i++) multiplier[i] = INT32_C(1) << 24;
     step_begins(0, 0);
     run_layer();
     step_begins(0, 1);

@@ -30,6 +30,7 @@ from trit.targets.microcontroller.execution import Block, instructions
 from trit.targets.microcontroller.firmware import Firmware, build_firmware, temporary_firmware
 from trit.targets.microcontroller.simulator import run_folder, run_image
 
+AVR_LAYER = Layer(32, 8, 3)  # its int8 activations fit 8 KiB of memory
 DENSE, CONVOLUTION, DOT_PRODUCTS = Layer(784, 1, 1, 256), Layer(64, 16, 3), Layer(4096, 1, 1, 64)
 CMSIS_NN = {  # instructions of DENSE and CONVOLUTION
     "cortex-m0plus": (1_230_737, 59_761_776),
@@ -58,6 +59,7 @@ def main() -> None:
             work[f"{name} {layer.name}"] = lambda board=board, layer=layer: layers(board, layer)
         if board.core in DOT_BARS:
             work[f"{name} dot products"] = lambda board=board: dot_products(board)
+    work[f"atmega2560 {AVR_LAYER.name}"] = avr
     work["flash"] = flash
     run("Packed layers on simulated microcontrollers", work)
 
@@ -75,7 +77,8 @@ def plain_int8(board: Microcontroller, layer: Layer) -> tuple[int, Range]:
         (folder / "main.c").write_text((Path(__file__).parent / "int8.c").read_text())
         (folder / "test_images.c").write_text("")
         sizes = {"CHANNELS": layer.channels, "OUTPUTS": layer.channels_out, "SIZE": layer.size, "KERNEL": layer.kernel}
-        build_for_speed(folder)
+        if CORES[board.core].family != "avr":  # for which int8.c chooses better itself
+            build_for_speed(folder)
         (folder / "layer.h").write_text("".join(f"#define {name} {value}\n" for name, value in sizes.items()))
         return counted(board, run_folder(board, folder).execution.steps[0])
 
@@ -116,6 +119,23 @@ def dot_products(board: Microcontroller) -> list[Row]:
         return []
     work = f"{board.core} binary {DOT_PRODUCTS.name}"
     return [Row(work, DOT_PRODUCTS.macs / count, "MAC an instruction", bar=DOT_BARS[board.core])]
+
+
+def avr() -> list[Row]:
+    """Cycles, which simavr counts exactly."""
+    board = load_target("atmega2560")
+    assert isinstance(board, Microcontroller)
+    try:
+        peer = plain_int8(board, AVR_LAYER)[1].high
+    except Unavailable as error:
+        print(f"{board.name}: {error}")
+        return []
+    rows = [Row(f"{board.core} {AVR_LAYER.name} int8, plain C", peer, "cycles")]
+    for weights, bar in (("binary", "≥ 10"), ("ternary", "")):
+        cycles = packed(board, AVR_LAYER, weights)[1].high
+        work = f"{board.core} {AVR_LAYER.name} {weights}"
+        rows += [Row(work, cycles, "cycles"), Row(work, peer / cycles, "× fewer cycles", "plain C int8", peer, bar)]
+    return rows
 
 
 def flash() -> list[Row]:

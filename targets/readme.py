@@ -29,6 +29,18 @@ BOARD_FILES = {
     "toolchain.cmake": "the cross compiler, for CMake",
     "firmware.elf": "the test as it ran when this folder was made",
 }
+AVR_FILES = {
+    "model.h, model.S": "the model in flash, and its sizes",
+    "include/, src/": "the C runtime: C99, no allocation, no libc beyond memcpy and memset",
+    "main.c, test_images.c, test_images_data.S": "a test: images, and the scores they get",
+    "model.trit": "the model as a file",
+    "config.h": "what of the runtime the model uses; the compiler drops the rest",
+    "platform_board.c": "the serial port",
+    "firmware.ld": "the memories of the board",
+    "Makefile": "builds all this",
+    "firmware.elf": "the test as it ran when this folder was made",
+}
+CMAKE = "; or this folder as a whole with CMake's `add_subdirectory`, and link `model`"
 RRAM_FILES = {
     "network.txt": "layers, and which arrays hold them",
     "arrays/": "the state of every device, a file an array and a line a row: 1 is the low-resistance state",
@@ -47,7 +59,7 @@ def write_readme(folder: Path, graph: Graph, target: Target, profile: Profile) -
         "figures": _rows(_figures(target, profile)),
         "notes": "".join(f"- {note}\n" for note in profile.notes),
         "build": build.strip(),
-        "use": "" if isinstance(target, Rram) else _use(graph, isinstance(target, Microcontroller)),
+        "use": "" if isinstance(target, Rram) else _use(graph, target),
         "files": _rows({f"`{name}`".replace(", ", "`, `"): text for name, text in files.items()}),
     }
     write_template(folder / "README.md", "readme.md", values)
@@ -71,9 +83,13 @@ def _figures(target: Target, profile: Profile) -> dict[str, str]:
     return figures
 
 
-def _use(graph: Graph, is_board: bool) -> str:
+def _use(graph: Graph, target: Target) -> str:
+    is_board = isinstance(target, Microcontroller)
+    is_avr = isinstance(target, Microcontroller) and CORES[target.core].family == "avr"
     shape, classes = graph.tensors[graph.input].shape, graph.tensors[graph.output].shape[0]
     values = {
+        "source": "model.S" if is_avr else "model.c",
+        "cmake": "" if is_avr else CMAKE,
         "config": " and `config.h`" if is_board else "",
         "definition": "the definition `TRIT_CONFIG='\"config.h\"'` " if is_board else "",
         "input": " × ".join(str(size) for size in shape),
@@ -95,6 +111,8 @@ def _build_and_files(target: Target) -> tuple[str, dict[str, str]]:
             return text, {**SOURCES, "toolchain.cmake": "the cross compiler, for CMake", "model_test": "the built test"}
         case Microcontroller():
             core = CORES[target.core]
+            if core.qemu is None:
+                return fill_template("readme_avr.md", {"mcu": target.core}), AVR_FILES
             text = fill_template("readme_board.md", {"gcc": core.gcc, "qemu": core.qemu.command})
             return text, BOARD_FILES
         case Rram():

@@ -25,12 +25,13 @@ def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=_environment())
 
 
-def cross_compiler(toolchain: Toolchain, zig_flags: str, gcc: str) -> list[str]:
-    """The Makefile's variables that choose the compiler. `gcc` is its command's prefix.
+def cross_compiler(toolchain: Toolchain | None, zig_flags: str | None, gcc: str) -> list[str]:
+    """The Makefile's variables that choose the compiler: zig unless said otherwise, gcc without flags for zig.
 
+    `gcc` is its command's prefix.
     Raises Unavailable if it is missing.
     """
-    if toolchain == "zig":
+    if zig_flags and toolchain != "gcc":
         if importlib.util.find_spec("ziglang") is None:
             raise MissingExtra("ziglang", "mcu")
         return [
@@ -38,7 +39,8 @@ def cross_compiler(toolchain: Toolchain, zig_flags: str, gcc: str) -> list[str]:
             f"CROSS_CC={sys.executable} -m ziglang cc {zig_flags}",
         ]
     if shutil.which(f"{gcc}gcc") is None:
-        raise Unavailable(f"{gcc}gcc is not installed (Debian: apt-get install gcc-{gcc.strip('-')})")
+        package = "gcc-avr avr-libc" if gcc == "avr-" else f"gcc-{gcc.strip('-')}"
+        raise Unavailable(f"{gcc}gcc is not installed (Debian: apt-get install {package})")
     return ["TOOLCHAIN=gcc"]
 
 

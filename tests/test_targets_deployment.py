@@ -69,7 +69,7 @@ def test_cmake_builds_with_zig(deployed: Deployed) -> None:
     assert "ziglang" in (folder / "out/CMakeCache.txt").read_text()
 
 
-@pytest.mark.parametrize("name", [*COMPILERS, "rram-2t2r-130nm"])
+@pytest.mark.parametrize("name", [*COMPILERS, "atmega2560", "rram-2t2r-130nm"])
 def test_the_readme_names_what_is_there(deployed: Deployed, name: str) -> None:
     folder = deployed(name)
     text = (folder / "README.md").read_text()

@@ -29,7 +29,11 @@ from trit.targets.toolchain import Toolchain
 for package in ("ziglang", "unicorn", "capstone", "elftools"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")
 
-BOARDS = [target for target in map(load_target, available()) if isinstance(target, Microcontroller)]
+BOARDS = [
+    target
+    for target in map(load_target, available())
+    if isinstance(target, Microcontroller) and CORES[target.core].family != "avr"  # test_targets_avr.py
+]
 
 
 @pytest.fixture(scope="module")

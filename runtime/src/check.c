@@ -29,7 +29,7 @@ int trit_same_shape(const trit_tensor *a, const trit_tensor *b) {
     return a->channels == b->channels && a->height == b->height && a->width == b->width;
 }
 
-int trit_padding_is_zero(const uint32_t *words, uint32_t values) {
+int trit_padding_is_zero(const TRIT_FLASH uint32_t *words, uint32_t values) {
     uint32_t last = trit_words(values) - 1;
     return (words[last] & ~trit_word_mask(values, last)) == 0;
 }

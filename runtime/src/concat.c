@@ -27,7 +27,7 @@ static void join_planes(const uint32_t *x, uint32_t count, const uint32_t *y, ui
 static void join_bits(const trit_call *c, uint32_t pixel) {
     uint32_t planes = trit_planes(c->in->kind), plane;
     for (plane = 0; plane < planes; plane++) {
-        size_t at = (size_t)pixel * planes + plane;
+        size_t at = (size_t)(pixel * planes + plane);
         join_planes((const uint32_t *)c->x + at * trit_words(c->in->channels), c->in->channels,
                     (const uint32_t *)c->y + at * trit_words(c->other->channels), c->other->channels,
                     (uint32_t *)c->z + at * trit_words(c->out->channels));

@@ -21,10 +21,10 @@ static trit_status check_attributes(const trit_call *c) {
 
 /* Strings of `values` weights, a lane each, which lie word by word side by side: no stray bits behind the last weight,
  * sign within nonzero. Adds up each lane's nonzero weights where there is a plane of them. */
-static inline int check_strings(const uint32_t *words, uint32_t values, uint32_t planes, uint32_t lanes,
+static inline int check_strings(const TRIT_FLASH uint32_t *words, uint32_t values, uint32_t planes, uint32_t lanes,
                                 uint32_t *nonzero) {
     uint32_t count = trit_words(values), stray = 0, i, lane;
-    const uint32_t *last = words + (size_t)(count - 1) * lanes, *sign = words + (size_t)count * lanes;
+    const TRIT_FLASH uint32_t *last = words + (size_t)(count - 1) * lanes, *sign = words + (size_t)count * lanes;
     for (lane = 0; lane < lanes; lane++) stray |= last[lane] & ~trit_word_mask(values, count - 1);
     if (planes == 1) return stray == 0;
     for (i = 0; i < count; i++, words += lanes, sign += lanes)
@@ -37,7 +37,7 @@ static inline int check_strings(const uint32_t *words, uint32_t values, uint32_t
 
 /* A block of `lanes` output channels from `first` on: `strings` strings each. */
 static int check_block(const trit_call *c, uint32_t first, uint32_t strings, uint32_t values) {
-    const uint32_t *words = trit_conv_row(c, first), *counts = (const uint32_t *)trit_at(c, c->step->counts);
+    const TRIT_FLASH uint32_t *words = trit_conv_row(c, first), *counts = trit_words_at(c, c->step->counts, 0);
     uint32_t planes = trit_planes(c->step->weight_kind), lanes = c->step->lanes, i;
     uint32_t nonzero[TRIT_WORD_BITS] = {0};
     for (i = 0; i < strings; i++, words += (size_t)planes * trit_words(values) * lanes)
@@ -55,7 +55,7 @@ static int fillers_are_zero(const trit_call *c) {
     uint32_t lanes = c->step->lanes, channel, i;
     uint32_t words = trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
     for (channel = c->out->channels; channel % lanes != 0; channel++) {
-        const uint32_t *row = trit_conv_row(c, channel);
+        const TRIT_FLASH uint32_t *row = trit_conv_row(c, channel);
         for (i = 0; i < words; i++)
             if (row[(size_t)i * lanes] != 0) return 0;
     }

@@ -68,10 +68,10 @@ static inline uint64_t trit_conv_weight_bytes(const trit_call *c) {
 int trit_conv_int8_weights_are_right(const trit_call *c);
 
 /* The weights of an output channel: word i of the row is at [i * lanes]. */
-static inline const uint32_t *trit_conv_row(const trit_call *c, uint32_t channel) {
+static inline const TRIT_FLASH uint32_t *trit_conv_row(const trit_call *c, uint32_t channel) {
     uint32_t lanes = trit_conv_lanes(c);
-    size_t row = (size_t)trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
-    return (const uint32_t *)trit_at(c, c->step->weights) + row * (channel / lanes * lanes) + channel % lanes;
+    trit_size row = (trit_size)trit_conv_row_words(c) * trit_planes(c->step->weight_kind);
+    return trit_words_at(c, c->step->weights, row * (channel / lanes * lanes) + channel % lanes);
 }
 
 /* Taps first ... end - 1 of a window along one axis lie inside; `start` is where tap 0 lies. */
@@ -95,7 +95,7 @@ static inline trit_span trit_columns(const trit_call *c, uint32_t x) {
 static inline size_t trit_tap_pixel(const trit_call *c, trit_span rows, trit_span columns, uint32_t ky, uint32_t kx) {
     uint32_t y = (uint32_t)rows.start + ky * c->step->dilation[0];
     uint32_t x = (uint32_t)columns.start + kx * c->step->dilation[1];
-    return (size_t)y * c->in->width + x;
+    return (size_t)y * (size_t)c->in->width + (size_t)x;
 }
 
 #endif

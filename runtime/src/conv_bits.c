@@ -37,9 +37,10 @@ typedef struct sums {
 } sums;
 
 /* One string. The compiler makes a loop for each combination of planes. */
-static inline sums add_string(sums sum, const uint32_t *a, const uint32_t *w, uint32_t words, uint32_t lanes,
+static inline sums add_string(sums sum, const uint32_t *a, const TRIT_FLASH uint32_t *w, uint32_t words, uint32_t lanes,
                               uint32_t a_planes, uint32_t w_planes, int count_both) {
-    const uint32_t *a_sign = a + (a_planes - 1) * words, *w_sign = w + (size_t)(w_planes - 1) * words * lanes;
+    const uint32_t *a_sign = a + (a_planes - 1) * words;
+    const TRIT_FLASH uint32_t *w_sign = w + (size_t)(w_planes - 1) * words * lanes;
     uint32_t i;
     for (i = 0; i < words; i++) {
         uint32_t differ = a_sign[i] ^ *w_sign, both = w_planes == 2 ? *w : UINT32_MAX;
@@ -52,7 +53,7 @@ static inline sums add_string(sums sum, const uint32_t *a, const uint32_t *w, ui
     return sum;
 }
 
-static inline sums add_window(const window *from, const uint32_t *w, uint32_t lanes, uint32_t a_planes,
+static inline sums add_window(const window *from, const TRIT_FLASH uint32_t *w, uint32_t lanes, uint32_t a_planes,
                               uint32_t w_planes, int count_both) {
     sums sum = {0, 0};
     const trit_taps *at = &from->at;
@@ -69,11 +70,11 @@ static inline sums add_window(const window *from, const uint32_t *w, uint32_t la
 /* Accumulators of one output word. */
 static inline void convolve_word(const trit_call *c, const window *at, uint32_t word, uint32_t a_planes,
                                  uint32_t w_planes, int32_t acc[TRIT_WORD_BITS]) {
-    const uint32_t *counts = (const uint32_t *)trit_at(c, c->step->counts);
+    const TRIT_FLASH uint32_t *counts = trit_words_at(c, c->step->counts, 0);
     uint32_t n = trit_channels_in_word(c->out->channels, word), i;
     for (i = 0; i < n; i++) {
         uint32_t channel = word * TRIT_WORD_BITS + i, total = at->nonzero;
-        const uint32_t *w = trit_conv_row(c, channel);
+        const TRIT_FLASH uint32_t *w = trit_conv_row(c, channel);
         sums sum;
         if (w_planes == 2 && (a_planes == 2 || !at->at.whole)) {
             sum = add_window(at, w, c->step->lanes, a_planes, w_planes, 1);

@@ -53,11 +53,11 @@ static inline trit_taps trit_taps_inside(const trit_call *c, trit_span rows, tri
     at.whole = at.rows == s->kernel[0] && at.taps == s->kernel[1];
     at.values = at.rows * at.taps * c->in->channels;
     if (at.values == 0) at.rows = 0;
-    at.a_tap = (size_t)s->dilation[1] * a_planes * at.words;
-    at.a_row = (size_t)s->dilation[0] * c->in->width * a_planes * at.words;
-    at.w_tap = (size_t)w_planes * at.words;
+    at.a_tap = (size_t)s->dilation[1] * (size_t)(a_planes * at.words);
+    at.a_row = (size_t)s->dilation[0] * (size_t)c->in->width * (size_t)(a_planes * at.words);
+    at.w_tap = (size_t)w_planes * (size_t)at.words;
     at.w_row = s->kernel[1] * at.w_tap;
-    at.w = rows.first * at.w_row + columns.first * at.w_tap;
+    at.w = (size_t)rows.first * at.w_row + (size_t)columns.first * at.w_tap;
     trit_join_taps(&at);
     return at;
 }
@@ -86,7 +86,7 @@ static inline trit_walk trit_walk_area(const trit_call *c, const trit_area *area
 /* The next pixels, `most` of them if so many are left: their numbers and activations. The last fills up a[]. */
 static inline uint32_t trit_walk_on(trit_walk *walk, uint32_t most, uint32_t *out, const uint32_t **a) {
     const trit_call *c = walk->c;
-    const size_t step = (size_t)c->step->stride[1] * trit_planes(c->in->kind) * trit_words(c->in->channels);
+    const size_t step = (size_t)c->step->stride[1] * (size_t)(trit_planes(c->in->kind) * trit_words(c->in->channels));
     uint32_t count = 0, p;
     while (count < most && walk->y < walk->area->height) {
         out[count] = (walk->area->y + walk->y) * c->out->width + walk->area->x + walk->x;

@@ -3,6 +3,8 @@
 #include "carry_save.h"
 #include "conv_strings.h"
 
+#ifndef __AVR__ /* whose kernels are those of conv_bits_avr.c */
+
 typedef struct pair {
     uint32_t x, y;
 } pair;
@@ -117,3 +119,5 @@ int trit_conv_bits_carry_save(const trit_call *c) {
     return trit_conv_strings(c, trit_choose_strings(c, add_binary_binary, add_binary_ternary, add_ternary_binary,
                                                     add_ternary_ternary));
 }
+
+#endif

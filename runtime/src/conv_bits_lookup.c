@@ -6,6 +6,8 @@
 #include "conv_bits.h"
 #include "kernels.h"
 
+#ifndef __AVR__ /* whose kernels are those of conv_bits_avr.c */
+
 #define PIXELS 8u  /* nibbles of a word */
 #define GROUP 4u   /* weights that a nibble holds: 16 sums a table */
 #define TABLES (TRIT_WORD_BITS / GROUP)
@@ -184,3 +186,5 @@ int trit_conv_bits_lookup(const trit_call *c) {
     }
     return 1;
 }
+
+#endif

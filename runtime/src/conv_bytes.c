@@ -4,8 +4,8 @@
 #include "kernels.h"
 
 /* Sum of weight * value over the gathered values; word i of the weights is at [i * lanes]. */
-static int32_t dot(const int16_t *values, uint32_t count, const uint32_t *nonzero, const uint32_t *sign,
-                   uint32_t lanes) {
+static int32_t dot(const int16_t *values, uint32_t count, const TRIT_FLASH uint32_t *nonzero,
+                   const TRIT_FLASH uint32_t *sign, uint32_t lanes) {
     int32_t sum = 0;
     while (count > 0) {
         uint32_t n = nonzero ? *nonzero : UINT32_MAX, s = *sign, i;
@@ -24,8 +24,8 @@ static void add_piece(const trit_gather *at, uint32_t first, uint32_t count, uin
     uint32_t words = trit_conv_row_words(at->c), lanes = at->c->step->lanes, i;
     int ternary = at->c->step->weight_kind == TRIT_KIND_TERNARY;
     for (i = 0; i < n; i++) {
-        const uint32_t *row = trit_conv_row(at->c, channel + i) + (size_t)(first / TRIT_WORD_BITS) * lanes;
-        const uint32_t *sign = ternary ? row + (size_t)words * lanes : row;
+        const TRIT_FLASH uint32_t *row = trit_conv_row(at->c, channel + i) + (size_t)(first / TRIT_WORD_BITS) * lanes;
+        const TRIT_FLASH uint32_t *sign = ternary ? row + (size_t)words * lanes : row;
         acc[i] += dot(at->values, count, ternary ? row : NULL, sign, lanes);
     }
 }

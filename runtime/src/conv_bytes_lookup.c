@@ -5,6 +5,8 @@
 #include "gather.h"
 #include "kernels.h"
 
+#ifndef __AVR__ /* whose kernels are those of conv_bytes_avr.c */
+
 #define GROUP 4u /* values a table */
 #define TABLES (TRIT_WORD_BITS / GROUP)
 #define CHANNELS (2 * TRIT_WORD_BITS)
@@ -89,3 +91,5 @@ int trit_conv_bytes_lookup(const trit_call *c) {
     }
     return 1;
 }
+
+#endif

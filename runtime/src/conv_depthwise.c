@@ -4,13 +4,13 @@
 #include "conv.h"
 #include "kernels.h"
 
-static void add_tap(const trit_call *c, size_t pixel, uint32_t word, const uint32_t *weights,
+static void add_tap(const trit_call *c, size_t pixel, uint32_t word, const TRIT_FLASH uint32_t *weights,
                     int32_t acc[TRIT_WORD_BITS]) {
     uint32_t words = trit_words(c->in->channels), nonzero, sign, i;
     int32_t values[TRIT_WORD_BITS];
     uint32_t count = trit_load(c->in, c->x, (uint32_t)pixel, word, values);
     if (c->step->weight_kind == TRIT_KIND_INT8) {
-        const int8_t *bytes = (const int8_t *)weights + word * TRIT_WORD_BITS;
+        const TRIT_FLASH int8_t *bytes = (const TRIT_FLASH int8_t *)weights + word * TRIT_WORD_BITS;
         for (i = 0; i < count; i++) acc[i] += bytes[i] * values[i];
         return;
     }
@@ -20,9 +20,8 @@ static void add_tap(const trit_call *c, size_t pixel, uint32_t word, const uint3
 }
 
 void trit_conv_depthwise(const trit_call *c) {
-    const uint32_t *weights = (const uint32_t *)trit_at(c, c->step->weights);
     uint32_t words = trit_words(c->out->channels), y, x, word, i, ky, kx, pixel = 0;
-    size_t tap_size = trit_conv_tap_words(c);
+    trit_size tap_size = trit_conv_tap_words(c);
     for (y = 0; y < c->out->height; y++) {
         trit_span rows = trit_rows(c, y);
         for (x = 0; x < c->out->width; x++, pixel++) {
@@ -33,7 +32,7 @@ void trit_conv_depthwise(const trit_call *c) {
                 for (ky = rows.first; ky < rows.end; ky++)
                     for (kx = columns.first; kx < columns.end; kx++)
                         add_tap(c, trit_tap_pixel(c, rows, columns, ky, kx), word,
-                                weights + (ky * c->step->kernel[1] + kx) * tap_size, acc);
+                                trit_words_at(c, c->step->weights, (ky * c->step->kernel[1] + kx) * tap_size), acc);
                 trit_store_output(c, pixel, word, acc);
             }
         }

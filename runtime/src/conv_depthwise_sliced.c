@@ -24,7 +24,7 @@ static inline void count_two(slices *sum, uint32_t x, uint32_t y) {
 }
 
 /* Products under one tap; at `a` and `w` are the words of the first planes. */
-static inline void add_tap(const trit_call *c, const uint32_t *a, const uint32_t *w, uint32_t mask, slices *sum) {
+static inline void add_tap(const trit_call *c, const uint32_t *a, const TRIT_FLASH uint32_t *w, uint32_t mask, slices *sum) {
     uint32_t words = trit_words(c->in->channels), nonzero = mask, negative;
     if (c->in->kind == TRIT_KIND_TERNARY) {
         nonzero &= *a;
@@ -39,7 +39,7 @@ static inline void add_tap(const trit_call *c, const uint32_t *a, const uint32_t
 }
 
 /* 32 thresholds that are compared with sums: where acc < lo, the sum is below lo + taps. */
-static void slice_thresholds(const int32_t *lo, uint32_t count, int32_t taps, slices *to) {
+static void slice_thresholds(const TRIT_FLASH int32_t *lo, uint32_t count, int32_t taps, slices *to) {
     uint32_t i, b;
     for (b = 0; b < SLICES; b++) to->bit[b] = 0;
     for (i = 0; i < count; i++) {
@@ -60,8 +60,8 @@ static inline uint32_t is_below(const slices *sum, const slices *threshold) {
 
 /* One word of channels at one pixel; taps outside the image count as products that are 0. */
 static inline slices sum_window(const trit_call *c, trit_span rows, trit_span columns, uint32_t word) {
-    size_t a_size = (size_t)trit_planes(c->in->kind) * trit_words(c->in->channels), w_size = trit_conv_tap_words(c);
-    const uint32_t *w = (const uint32_t *)trit_at(c, c->step->weights) + word;
+    size_t a_size = (size_t)(trit_planes(c->in->kind) * trit_words(c->in->channels)), w_size = (size_t)trit_conv_tap_words(c);
+    const TRIT_FLASH uint32_t *w = trit_words_at(c, c->step->weights, word);
     uint32_t mask = trit_word_mask(c->in->channels, word), ky, kx;
     slices sum = {{0}};
     for (ky = 0; ky < c->step->kernel[0]; ky++) {
@@ -76,14 +76,14 @@ static inline slices sum_window(const trit_call *c, trit_span rows, trit_span co
 }
 
 static void convolve_word(const trit_call *c, uint32_t word) {
-    const int32_t *lo = trit_lower_thresholds(c, word);
+    const TRIT_FLASH int32_t *lo = trit_lower_thresholds(c, word);
     uint32_t count = trit_channels_in_word(c->out->channels, word), y, x, pixel = 0;
     uint32_t mask = trit_word_mask(c->out->channels, word);
     int32_t taps = c->step->kernel[0] * c->step->kernel[1];
     int ternary = c->out->kind == TRIT_KIND_TERNARY;
     slices low, high;
     slice_thresholds(lo, count, taps, &low);
-    if (ternary) slice_thresholds(lo + c->out->channels, count, taps, &high);
+    if (ternary) slice_thresholds(trit_upper_thresholds(c, word), count, taps, &high);
     for (y = 0; y < c->out->height; y++) {
         trit_span rows = trit_rows(c, y);
         for (x = 0; x < c->out->width; x++, pixel++) {

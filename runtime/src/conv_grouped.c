@@ -13,7 +13,7 @@ static uint32_t cut(const uint32_t *words, uint32_t first, uint32_t values, uint
     return word & mask;
 }
 
-static int32_t tap(const trit_call *c, const uint32_t *a, const uint32_t *w, uint32_t group) {
+static int32_t tap(const trit_call *c, const uint32_t *a, const TRIT_FLASH uint32_t *w, uint32_t group) {
     uint32_t a_words = trit_words(c->in->channels), values = trit_conv_group_channels(c), w_words = trit_words(values);
     uint32_t i;
     int32_t sum = 0;
@@ -29,10 +29,10 @@ static int32_t tap(const trit_call *c, const uint32_t *a, const uint32_t *w, uin
 }
 
 static int32_t dot(const trit_call *c, trit_span rows, trit_span columns, uint32_t channel) {
-    size_t a_size = (size_t)trit_planes(c->in->kind) * trit_words(c->in->channels);
-    size_t w_size = (size_t)trit_planes(c->step->weight_kind) * trit_words(trit_conv_group_channels(c));
+    size_t a_size = (size_t)(trit_planes(c->in->kind) * trit_words(c->in->channels));
+    size_t w_size = (size_t)(trit_planes(c->step->weight_kind) * trit_words(trit_conv_group_channels(c)));
     uint32_t group = channel / (c->out->channels / c->step->groups), ky, kx;
-    const uint32_t *row = trit_conv_row(c, channel);
+    const TRIT_FLASH uint32_t *row = trit_conv_row(c, channel);
     int32_t acc = 0;
     for (ky = rows.first; ky < rows.end; ky++)
         for (kx = columns.first; kx < columns.end; kx++)

@@ -4,17 +4,17 @@
 #include "kernels.h"
 
 /* A string of `values` weights: none is -128, and 0 lies behind the last. */
-static int is_right(const uint32_t *words, uint32_t values, uint32_t lanes) {
+static int is_right(const TRIT_FLASH uint32_t *words, uint32_t values, uint32_t lanes) {
     uint32_t i, count = trit_byte_words(values) * 4;
     for (i = 0; i < count; i++) {
-        int8_t weight = ((const int8_t *)(words + (size_t)(i / 4) * lanes))[i % 4];
+        int8_t weight = ((const TRIT_FLASH int8_t *)(words + (size_t)(i / 4) * lanes))[i % 4];
         if (weight == INT8_MIN || (i >= values && weight != 0)) return 0;
     }
     return 1;
 }
 
 int trit_conv_int8_weights_are_right(const trit_call *c) {
-    const uint32_t *taps = (const uint32_t *)trit_at(c, c->step->weights);
+    const TRIT_FLASH uint32_t *taps = trit_words_at(c, c->step->weights, 0);
     uint32_t i, count = (uint32_t)c->step->kernel[0] * c->step->kernel[1];
     if (trit_conv_is_depthwise(c)) {
         for (i = 0; i < count; i++)
@@ -27,12 +27,13 @@ int trit_conv_int8_weights_are_right(const trit_call *c) {
 }
 
 /* Sum of weight * value; the values behind the last only meet weights of 0. */
-static int32_t dot(const int16_t *values, uint32_t count, const uint32_t *weights, uint32_t lanes) {
+static int32_t dot(const int16_t *values, uint32_t count, const TRIT_FLASH uint32_t *weights, uint32_t lanes) {
     int32_t sum = 0;
     uint32_t i;
     for (i = 0; i < count; i += 4, weights += lanes) {
-        const int8_t *w = (const int8_t *)weights;
-        sum += w[0] * values[i] + w[1] * values[i + 1] + w[2] * values[i + 2] + w[3] * values[i + 3];
+        const TRIT_FLASH int8_t *w = (const TRIT_FLASH int8_t *)weights;
+        sum += (int32_t)w[0] * values[i] + (int32_t)w[1] * values[i + 1] + (int32_t)w[2] * values[i + 2] +
+               (int32_t)w[3] * values[i + 3];
     }
     return sum;
 }

@@ -6,6 +6,8 @@
  */
 #include "conv_strings.h"
 
+#ifndef __AVR__ /* whose kernels are those of conv_bits_avr.c */
+
 #define CHANNELS (2 * TRIT_WORD_BITS) /* output channels that share a string */
 #define STRING_SPACE 96u              /* words for gathered activations: a longer string comes in pieces */
 
@@ -190,3 +192,5 @@ int trit_conv_strings(const trit_call *c, trit_add_strings *add) {
         convolve_gathered(c, add);
     return 1;
 }
+
+#endif

@@ -6,7 +6,12 @@
 
 #include "conv.h"
 
-#define TRIT_PIECE 256u /* values; a multiple of the bits in a word */
+/* Values; a multiple of the bits in a word. */
+#ifdef __AVR__ /* which has 2 KiB of memory in all */
+#define TRIT_PIECE 64u
+#else
+#define TRIT_PIECE 256u
+#endif
 
 /* One window of one group's channels. */
 typedef struct trit_gather {

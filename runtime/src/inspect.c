@@ -23,7 +23,7 @@ static const char *operator_text(uint32_t op) {
     return names[op];
 }
 
-static void copy_shape(const trit_tensor *t, uint32_t shape[3]) {
+static void copy_shape(const TRIT_FLASH trit_tensor *t, uint32_t shape[3]) {
     shape[0] = t->channels;
     shape[1] = t->height;
     shape[2] = t->width;
@@ -50,7 +50,7 @@ static uint64_t step_work(const trit_call *c) {
 
 /* Step `step` writes tensor step + 1. */
 static uint32_t last_reader(const trit_plan *plan, uint32_t step) {
-    const trit_step *steps = trit_steps(plan);
+    const TRIT_FLASH trit_step *steps = trit_steps(plan);
     uint32_t reader = trit_step_count(plan) - 1;
     while (reader > step && steps[reader].input != step + 1 && steps[reader].other != step + 1) reader--;
     return reader;
@@ -106,16 +106,16 @@ void trit_output_shape(const trit_plan *plan, uint32_t shape[3]) {
     copy_shape(trit_tensors(plan) + trit_step_count(plan), shape);
 }
 
-static const char *table_string(const trit_plan *plan, uint32_t table, uint32_t count, uint32_t index) {
+static const TRIT_FLASH char *table_string(const trit_plan *plan, uint32_t table, uint32_t count, uint32_t index) {
     if (index >= count) return NULL;
-    return trit_string(plan, ((const uint32_t *)trit_in_plan(plan, table))[index]);
+    return trit_string(plan, ((const TRIT_FLASH uint32_t *)trit_in_plan(plan, table))[index]);
 }
 
 uint32_t trit_label_count(const trit_plan *plan) {
     return trit_head(plan)->label_count;
 }
 
-const char *trit_label(const trit_plan *plan, uint32_t index) {
+const TRIT_FLASH char *trit_label(const trit_plan *plan, uint32_t index) {
     return table_string(plan, trit_head(plan)->labels, trit_label_count(plan), index);
 }
 
@@ -123,12 +123,12 @@ uint32_t trit_metadata_count(const trit_plan *plan) {
     return trit_head(plan)->metadata_count;
 }
 
-const char *trit_metadata_key(const trit_plan *plan, uint32_t index) {
+const TRIT_FLASH char *trit_metadata_key(const trit_plan *plan, uint32_t index) {
     if (index >= trit_metadata_count(plan)) return NULL;
     return table_string(plan, trit_head(plan)->metadata, 2 * trit_metadata_count(plan), 2 * index);
 }
 
-const char *trit_metadata_value(const trit_plan *plan, uint32_t index) {
+const TRIT_FLASH char *trit_metadata_value(const trit_plan *plan, uint32_t index) {
     if (index >= trit_metadata_count(plan)) return NULL;
     return table_string(plan, trit_head(plan)->metadata, 2 * trit_metadata_count(plan), 2 * index + 1);
 }

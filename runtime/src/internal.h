@@ -17,13 +17,27 @@
 #define TRIT_NOINLINE static
 #endif
 
+/* A row of a plan's table, used as a pointer to it: the row itself, or a copy on an AVR, whose flash is no memory. An AVR
+ * reads words byte by byte, from anywhere. */
+#ifdef __AVR__
+#define TRIT_ROW(type, name) type name[1]
+#define TRIT_SET_ROW(name, at) (*(name) = *(at))
+#define TRIT_IS_MISALIGNED(pointer) 0
+#else
+#define TRIT_ROW(type, name) const type *name
+#define TRIT_SET_ROW(name, at) ((name) = (at))
+#define TRIT_IS_MISALIGNED(pointer) ((uintptr_t)(pointer) % 4 != 0)
+#endif
+
 /* One step, resolved. x, y, z are null while checking. */
 typedef struct trit_call {
-    const uint8_t *file;
+    const TRIT_FLASH uint8_t *file;
     uint32_t file_size;
     trit_variant variant;
-    const trit_step *step;
-    const trit_tensor *in, *other, *out;
+    TRIT_ROW(trit_step, step);
+    TRIT_ROW(trit_tensor, in);
+    TRIT_ROW(trit_tensor, other);
+    TRIT_ROW(trit_tensor, out);
     const void *x, *y;
     void *z;
 } trit_call;
@@ -43,18 +57,32 @@ static inline uint32_t trit_planes(uint32_t kind) {
 }
 
 /* Bytes of one pixel. */
-static inline uint64_t trit_pixel_bytes(const trit_tensor *t) {
+static inline uint64_t trit_pixel_bytes(const TRIT_FLASH trit_tensor *t) {
     if (trit_is_bits(t->kind)) return (uint64_t)trit_planes(t->kind) * trit_words(t->channels) * 4;
     return (uint64_t)t->channels * (t->kind == TRIT_KIND_UINT8 ? 1 : 4);
 }
 
 /* Below 2^64 for every tensor within the limits of format.h. */
-static inline uint64_t trit_tensor_bytes(const trit_tensor *t) {
+static inline uint64_t trit_tensor_bytes(const TRIT_FLASH trit_tensor *t) {
     return trit_pixel_bytes(t) * t->height * t->width;
 }
 
-static inline const void *trit_at(const trit_call *c, uint32_t offset) {
-    return c->file + offset;
+/* An AVR adds no more than 15 bits to a pointer, but 24 to a number. */
+static inline const TRIT_FLASH uint8_t *trit_bytes_on(const TRIT_FLASH void *at, trit_size bytes) {
+#ifdef __AVR__
+    return (const TRIT_FLASH uint8_t *)((__uint24)at + (__uint24)bytes);
+#else
+    return (const uint8_t *)at + bytes;
+#endif
+}
+
+static inline const TRIT_FLASH void *trit_at(const trit_call *c, uint32_t offset) {
+    return trit_bytes_on(c->file, offset);
+}
+
+/* Word `index` of what lies at the offset. */
+static inline const TRIT_FLASH uint32_t *trit_words_at(const trit_call *c, uint32_t offset, trit_size index) {
+    return (const TRIT_FLASH uint32_t *)trit_bytes_on(c->file, offset + 4 * index);
 }
 
 /* Is [offset, offset + bytes) an aligned part of the file behind its header? */
@@ -71,10 +99,10 @@ int trit_window_fits(const trit_call *c);
 int trit_same_shape(const trit_tensor *a, const trit_tensor *b);
 
 /* Are `values` values' bits at `words` free of stray bits behind the last? */
-int trit_padding_is_zero(const uint32_t *words, uint32_t values);
+int trit_padding_is_zero(const TRIT_FLASH uint32_t *words, uint32_t values);
 
 /* Largest magnitude of a uint8 tensor's values. */
-static inline uint32_t trit_code_bound(const trit_tensor *t) {
+static inline uint32_t trit_code_bound(const TRIT_FLASH trit_tensor *t) {
     uint32_t above = 255 - t->zero_point;
     return t->zero_point > above ? t->zero_point : above;
 }

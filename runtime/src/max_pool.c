@@ -17,7 +17,7 @@ trit_status trit_max_pool_check(const trit_call *c) {
     if (s->parameters) {
         if (!trit_in_file(c->file_size, s->parameters, (uint64_t)trit_words(c->in->channels) * 4))
             return TRIT_BAD_PARAMETERS;
-        if (!trit_padding_is_zero((const uint32_t *)trit_at(c, s->parameters), c->in->channels))
+        if (!trit_padding_is_zero(trit_words_at(c, s->parameters, 0), c->in->channels))
             return TRIT_BAD_PARAMETERS;
     }
     return trit_check_bound(c, c->in->bound);
@@ -64,7 +64,7 @@ static void pool_values(const trit_call *c, const trit_span *rows, const trit_sp
 }
 
 void trit_max_pool_run(const trit_call *c) {
-    const uint32_t *minimum = c->step->parameters ? (const uint32_t *)trit_at(c, c->step->parameters) : NULL;
+    const TRIT_FLASH uint32_t *minimum = c->step->parameters ? trit_words_at(c, c->step->parameters, 0) : NULL;
     uint32_t y, x, word, pixel = 0, words = trit_words(c->out->channels);
     for (y = 0; y < c->out->height; y++) {
         trit_span rows = trit_rows(c, y);

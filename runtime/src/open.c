@@ -12,7 +12,7 @@ typedef struct checksum {
 } checksum;
 
 /* Four words at a time, so that a sum waits for the one before it only once in four. */
-static checksum add_words(checksum sum, const uint32_t *words, uint32_t count) {
+static checksum add_words(checksum sum, const TRIT_FLASH uint32_t *words, uint32_t count) {
     for (; count >= 4; count -= 4, words += 4) {
         uint64_t one = words[0], two = one + words[1], three = two + words[2], four = three + words[3];
         sum.s2 += 4 * sum.s1 + (one + two + three + four);
@@ -23,8 +23,8 @@ static checksum add_words(checksum sum, const uint32_t *words, uint32_t count) {
 }
 
 /* Two 64-bit sums cannot wrap in a file of this size: any one or two changed words, and any swap, show. */
-static int checksum_matches(const uint32_t *words, uint32_t size) {
-    const trit_header *h = (const trit_header *)words;
+static int checksum_matches(const TRIT_FLASH uint32_t *words, uint32_t size) {
+    const TRIT_FLASH trit_header *h = (const TRIT_FLASH trit_header *)words;
     const uint32_t first = 3, last = first + 4;
     checksum sum = {0, 0};
     sum = add_words(sum, words, first);
@@ -33,15 +33,15 @@ static int checksum_matches(const uint32_t *words, uint32_t size) {
            sum.s2 == (h->checksum[2] | (uint64_t)h->checksum[3] << 32);
 }
 
-static trit_status check_header(const void *data, size_t size) {
-    const trit_header *h = (const trit_header *)data;
-    if ((uintptr_t)data % 4 != 0) return TRIT_MISALIGNED;
+static trit_status check_header(const TRIT_FLASH void *data, trit_size size) {
+    const TRIT_FLASH trit_header *h = (const TRIT_FLASH trit_header *)data;
+    if (TRIT_IS_MISALIGNED(data)) return TRIT_MISALIGNED;
     if (!little_endian()) return TRIT_BIG_ENDIAN;
     if (size < sizeof(*h)) return size >= 4 && h->magic == TRIT_MAGIC ? TRIT_WRONG_SIZE : TRIT_NOT_A_PLAN;
     if (h->magic != TRIT_MAGIC) return TRIT_NOT_A_PLAN;
     if (h->version != TRIT_FORMAT_VERSION) return TRIT_WRONG_VERSION;
     if (h->size != size || size % 4 != 0 || size > TRIT_MAX_BYTES) return TRIT_WRONG_SIZE;
-    return checksum_matches((const uint32_t *)data, h->size) ? TRIT_OK : TRIT_WRONG_CHECKSUM;
+    return checksum_matches((const TRIT_FLASH uint32_t *)data, h->size) ? TRIT_OK : TRIT_WRONG_CHECKSUM;
 }
 
 static int is_string(const trit_plan *plan, uint32_t position) {
@@ -49,7 +49,7 @@ static int is_string(const trit_plan *plan, uint32_t position) {
 }
 
 static int are_strings(const trit_plan *plan, uint32_t table, uint32_t count) {
-    const uint32_t *positions = (const uint32_t *)trit_in_plan(plan, table);
+    const TRIT_FLASH uint32_t *positions = (const TRIT_FLASH uint32_t *)trit_in_plan(plan, table);
     uint32_t i;
     for (i = 0; i < count; i++)
         if (!is_string(plan, positions[i])) return 0;
@@ -57,7 +57,7 @@ static int are_strings(const trit_plan *plan, uint32_t table, uint32_t count) {
 }
 
 static trit_status check_tables(const trit_plan *plan) {
-    const trit_header *h = trit_head(plan);
+    const TRIT_FLASH trit_header *h = trit_head(plan);
     if (h->step_count == 0 || h->step_count > TRIT_MAX_STEPS || h->arena_size > TRIT_MAX_BYTES) return TRIT_BAD_TABLE;
     if (!trit_in_file(h->size, h->steps, (uint64_t)h->step_count * sizeof(trit_step)) ||
         !trit_in_file(h->size, h->tensors, ((uint64_t)h->step_count + 1) * sizeof(trit_tensor)) ||
@@ -65,15 +65,15 @@ static trit_status check_tables(const trit_plan *plan) {
         !trit_in_file(h->size, h->labels, (uint64_t)h->label_count * 4) ||
         !trit_in_file(h->size, h->metadata, (uint64_t)h->metadata_count * 8))
         return TRIT_BAD_TABLE;
-    if (h->strings_size == 0 || trit_in_plan(plan, h->strings)[h->strings_size - 1] != 0) return TRIT_BAD_TABLE;
+    if (h->strings_size == 0 || *trit_string(plan, h->strings_size - 1) != 0) return TRIT_BAD_TABLE;
     if (!are_strings(plan, h->labels, h->label_count) || !are_strings(plan, h->metadata, 2 * h->metadata_count))
         return TRIT_BAD_TABLE;
     return TRIT_OK;
 }
 
 static trit_status check_tensor(const trit_plan *plan, uint32_t index) {
-    const trit_header *h = trit_head(plan);
-    const trit_tensor *t = trit_tensors(plan) + index;
+    const TRIT_FLASH trit_header *h = trit_head(plan);
+    const TRIT_FLASH trit_tensor *t = trit_tensors(plan) + index;
     int external = index == 0 || index == h->step_count;
     if (t->kind >= TRIT_KIND_INT8 || t->zero_point > (t->kind == TRIT_KIND_UINT8 ? 255u : 0u)) return TRIT_BAD_TENSOR;
     if (t->channels == 0 || t->height == 0 || t->width == 0) return TRIT_BAD_TENSOR;
@@ -87,23 +87,23 @@ static trit_status check_tensor(const trit_plan *plan, uint32_t index) {
     return TRIT_OK;
 }
 
-static trit_status check_input(const trit_tensor *t) {
+static trit_status check_input(const TRIT_FLASH trit_tensor *t) {
     return t->kind == TRIT_KIND_UINT8 && t->bound == trit_code_bound(t) ? TRIT_OK : TRIT_BAD_TENSOR;
 }
 
-static int reads_two(const trit_step *s) {
+static int reads_two(const TRIT_FLASH trit_step *s) {
     return s->op == TRIT_OP_ADD || s->op == TRIT_OP_CONCAT;
 }
 
 /* Only Interleave reads an image whose (C, H, W) order differs from the steps' (H, W, C). */
-static int reads_as_is(const trit_plan *plan, const trit_step *s) {
-    const trit_tensor *t = trit_tensors(plan);
+static int reads_as_is(const trit_plan *plan, const TRIT_FLASH trit_step *s) {
+    const TRIT_FLASH trit_tensor *t = trit_tensors(plan);
     int same_order = t->channels == 1 || (t->height == 1 && t->width == 1);
     return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (!reads_two(s) || s->other != 0));
 }
 
 /* Fields that an operator does not use are 0, so that there is one way to write a plan. */
-static int unused_are_zero(const trit_step *s) {
+static int unused_are_zero(const TRIT_FLASH trit_step *s) {
     int windowed = s->op == TRIT_OP_CONV || s->op == TRIT_OP_MAX_POOL || s->op == TRIT_OP_SUM_POOL;
     uint32_t geometry = 0, i;
     for (i = 0; i < 2; i++) geometry |= s->kernel[i] | s->stride[i] | s->dilation[i];
@@ -122,7 +122,7 @@ static trit_status check_step(const trit_plan *plan, uint32_t index, uint64_t *c
         TRIT_OPERATORS(X)
 #undef X
     };
-    const trit_step *s = trit_steps(plan) + index;
+    const TRIT_FLASH trit_step *s = trit_steps(plan) + index;
     trit_status status;
     trit_call call;
     if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || !unused_are_zero(s)) return TRIT_BAD_STEP;
@@ -147,21 +147,21 @@ static trit_status check_steps(const trit_plan *plan) {
     return TRIT_OK;
 }
 
-static int overlap(const trit_tensor *a, const trit_tensor *b) {
+static int overlap(const TRIT_FLASH trit_tensor *a, const TRIT_FLASH trit_tensor *b) {
     return a->offset < b->offset + trit_tensor_bytes(b) && b->offset < a->offset + trit_tensor_bytes(a);
 }
 
 /* Add reads every value before it writes the sum at the same place. */
 static int adds_in_place(const trit_plan *plan, uint32_t t, uint32_t step) {
-    const trit_tensor *in = trit_tensors(plan) + t, *out = trit_tensors(plan) + step + 1;
+    const TRIT_FLASH trit_tensor *in = trit_tensors(plan) + t, *out = trit_tensors(plan) + step + 1;
     int is_same = in->offset == out->offset && in->kind == out->kind;
     return trit_steps(plan)[step].op == TRIT_OP_ADD && is_same && !trit_is_bits(in->kind);
 }
 
 /* Tensor t is there from step t - 1, which writes it, to the end of step `reader`: does a step between write over it? */
 static int is_overwritten(const trit_plan *plan, uint32_t t, uint32_t reader) {
-    const trit_tensor *tensors = trit_tensors(plan);
-    const trit_step *steps = trit_steps(plan);
+    const TRIT_FLASH trit_tensor *tensors = trit_tensors(plan);
+    const TRIT_FLASH trit_step *steps = trit_steps(plan);
     uint32_t last = trit_head(plan)->step_count - 1, writer;
     if (t == 0) return 0;
     for (writer = reader; writer >= t; writer--) {
@@ -175,7 +175,7 @@ static int is_overwritten(const trit_plan *plan, uint32_t t, uint32_t reader) {
 }
 
 static trit_status check_lifetimes(const trit_plan *plan) {
-    const trit_step *steps = trit_steps(plan);
+    const TRIT_FLASH trit_step *steps = trit_steps(plan);
     uint32_t count = trit_head(plan)->step_count, i;
     for (i = 0; i < count; i++)
         if (is_overwritten(plan, steps[i].input, i) || is_overwritten(plan, steps[i].other, i)) return TRIT_BAD_OVERLAP;
@@ -192,7 +192,7 @@ static trit_status check_contents(const trit_plan *plan) {
     return status == TRIT_OK ? check_lifetimes(plan) : status;
 }
 
-trit_status trit_open(trit_plan *plan, const void *data, size_t size) {
+trit_status trit_open(trit_plan *plan, const TRIT_FLASH void *data, trit_size size) {
     trit_plan opened;
     trit_status status;
     if (!plan || !data) return TRIT_NULL_POINTER;

@@ -18,10 +18,11 @@ trit_status trit_check_output(const trit_call *c, uint64_t bound) {
 }
 
 static void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
-    const int32_t *lo = trit_lower_thresholds(c, word), *hi = lo, *end = acc + trit_channels_in_word(c->out->channels, word);
+    const TRIT_FLASH int32_t *lo = trit_lower_thresholds(c, word), *hi = lo;
+    const int32_t *end = acc + trit_channels_in_word(c->out->channels, word);
     const int ternary = (TRIT_USES_OUTPUTS & TRIT_KIND_BIT(TERNARY)) != 0;
     uint32_t below = 0, above = 0, bit;
-    if (ternary && c->out->kind == TRIT_KIND_TERNARY) hi += c->out->channels;
+    if (ternary && c->out->kind == TRIT_KIND_TERNARY) hi = trit_upper_thresholds(c, word);
     for (bit = 1; acc < end; bit += bit) {
         int32_t value = *acc++;
         if (value < *lo++) below |= bit;

@@ -30,8 +30,12 @@ trit_status trit_check_rescaling(const trit_call *c);
 trit_status trit_check_output(const trit_call *c, uint64_t bound);
 
 /* Thresholds lie as lo[C], hi[C] (ternary only), then the words of `negative`. */
-static inline const int32_t *trit_lower_thresholds(const trit_call *c, uint32_t word) {
-    return (const int32_t *)trit_at(c, c->step->parameters) + word * TRIT_WORD_BITS;
+static inline const TRIT_FLASH int32_t *trit_lower_thresholds(const trit_call *c, uint32_t word) {
+    return (const TRIT_FLASH int32_t *)trit_words_at(c, c->step->parameters, word * TRIT_WORD_BITS);
+}
+
+static inline const TRIT_FLASH int32_t *trit_upper_thresholds(const trit_call *c, uint32_t word) {
+    return (const TRIT_FLASH int32_t *)trit_words_at(c, c->step->parameters, c->out->channels + word * TRIT_WORD_BITS);
 }
 
 /* One word of levels: bit i of `below` is set where a result is below lo, of `above` where it is not below hi. */
@@ -39,7 +43,7 @@ static inline void trit_store_levels(const trit_call *c, uint32_t pixel, uint32_
                                      uint32_t above) {
     const trit_tensor *t = c->out;
     uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind);
-    uint32_t flip = ((const uint32_t *)trit_at(c, c->step->parameters))[planes * t->channels + word];
+    uint32_t flip = *trit_words_at(c, c->step->parameters, planes * t->channels + word);
     uint32_t *at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
     if (planes == 1) {
         at[0] = below ^ flip;
@@ -51,17 +55,17 @@ static inline void trit_store_levels(const trit_call *c, uint32_t pixel, uint32_
 
 /* Rescaling lies as multiplier[C], offset[C] in 64 bits, low word first, and shift[C], a byte each. */
 typedef struct trit_rescaling {
-    const int32_t *multiplier;
-    const uint32_t *offset; /* two words a channel */
-    const uint8_t *shift;
+    const TRIT_FLASH int32_t *multiplier;
+    const TRIT_FLASH uint32_t *offset; /* two words a channel */
+    const TRIT_FLASH uint8_t *shift;
 } trit_rescaling;
 
 static inline trit_rescaling trit_rescaling_of(const trit_call *c, uint32_t channel) {
-    const uint32_t *parameters = (const uint32_t *)trit_at(c, c->step->parameters), channels = c->out->channels;
+    uint32_t parameters = c->step->parameters, channels = c->out->channels;
     trit_rescaling r;
-    r.multiplier = (const int32_t *)parameters + channel;
-    r.offset = parameters + channels + 2 * channel;
-    r.shift = (const uint8_t *)(parameters + 3 * channels) + channel;
+    r.multiplier = (const TRIT_FLASH int32_t *)trit_words_at(c, parameters, channel);
+    r.offset = trit_words_at(c, parameters, channels + 2 * channel);
+    r.shift = trit_bytes_on(trit_words_at(c, parameters, 3 * channels), channel);
     return r;
 }
 

@@ -5,37 +5,37 @@
 
 #include "internal.h"
 
-static inline const trit_header *trit_head(const trit_plan *plan) {
-    return (const trit_header *)plan->data;
+static inline const TRIT_FLASH trit_header *trit_head(const trit_plan *plan) {
+    return (const TRIT_FLASH trit_header *)plan->data;
 }
 
-static inline const uint8_t *trit_in_plan(const trit_plan *plan, uint32_t offset) {
-    return (const uint8_t *)plan->data + offset;
+static inline const TRIT_FLASH void *trit_in_plan(const trit_plan *plan, uint32_t offset) {
+    return trit_bytes_on(plan->data, offset);
 }
 
-static inline const trit_step *trit_steps(const trit_plan *plan) {
-    return (const trit_step *)trit_in_plan(plan, trit_head(plan)->steps);
+static inline const TRIT_FLASH trit_step *trit_steps(const trit_plan *plan) {
+    return (const TRIT_FLASH trit_step *)trit_in_plan(plan, trit_head(plan)->steps);
 }
 
-static inline const trit_tensor *trit_tensors(const trit_plan *plan) {
-    return (const trit_tensor *)trit_in_plan(plan, trit_head(plan)->tensors);
+static inline const TRIT_FLASH trit_tensor *trit_tensors(const trit_plan *plan) {
+    return (const TRIT_FLASH trit_tensor *)trit_in_plan(plan, trit_head(plan)->tensors);
 }
 
-static inline const char *trit_string(const trit_plan *plan, uint32_t position) {
-    return (const char *)trit_in_plan(plan, trit_head(plan)->strings + position);
+static inline const TRIT_FLASH char *trit_string(const trit_plan *plan, uint32_t position) {
+    return (const TRIT_FLASH char *)trit_in_plan(plan, trit_head(plan)->strings + position);
 }
 
 /* A step with its tensors, without memory to run in. */
 static inline trit_call trit_resolve(const trit_plan *plan, uint32_t index) {
-    const trit_tensor *tensors = trit_tensors(plan);
+    const TRIT_FLASH trit_tensor *tensors = trit_tensors(plan);
     trit_call call;
-    call.file = (const uint8_t *)plan->data;
+    call.file = (const TRIT_FLASH uint8_t *)plan->data;
     call.file_size = trit_head(plan)->size;
     call.variant = plan->variant;
-    call.step = trit_steps(plan) + index;
-    call.in = tensors + call.step->input;
-    call.other = tensors + call.step->other;
-    call.out = tensors + index + 1;
+    TRIT_SET_ROW(call.step, trit_steps(plan) + index);
+    TRIT_SET_ROW(call.in, tensors + call.step->input);
+    TRIT_SET_ROW(call.other, tensors + call.step->other);
+    TRIT_SET_ROW(call.out, tensors + index + 1);
     call.x = call.y = NULL;
     call.z = NULL;
     return call;

@@ -3,7 +3,7 @@
 #include "plan.h"
 
 size_t trit_arena_size(const trit_plan *plan) {
-    return trit_head(plan)->arena_size;
+    return (size_t)trit_head(plan)->arena_size;
 }
 
 size_t trit_input_size(const trit_plan *plan) {
@@ -32,7 +32,7 @@ trit_status trit_run_hooked(const trit_plan *plan, void *arena, size_t arena_siz
     uint8_t *base = (uint8_t *)arena;
     uint32_t count, i;
     if (!plan || !input || !output || (!arena && trit_arena_size(plan) != 0)) return TRIT_NULL_POINTER;
-    if ((uintptr_t)arena % 4 != 0) return TRIT_MISALIGNED;
+    if (TRIT_IS_MISALIGNED(arena)) return TRIT_MISALIGNED;
     if (arena_size < trit_arena_size(plan)) return TRIT_ARENA_TOO_SMALL;
     count = trit_step_count(plan);
     for (i = 0; i < count; i++) {

@@ -33,7 +33,7 @@ static inline uint32_t trit_load(const trit_tensor *t, const void *data, uint32_
 static inline void trit_store(const trit_tensor *t, void *data, uint32_t pixel, uint32_t word,
                               const int32_t values[TRIT_WORD_BITS]) {
     uint32_t count = trit_channels_in_word(t->channels, word), i;
-    size_t first = (size_t)pixel * t->channels + word * TRIT_WORD_BITS;
+    size_t first = (size_t)pixel * (size_t)t->channels + (size_t)(word * TRIT_WORD_BITS);
     if (t->kind == TRIT_KIND_INT32) {
         for (i = 0; i < count; i++) ((int32_t *)data)[first + i] = values[i];
     } else {

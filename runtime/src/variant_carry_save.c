@@ -2,6 +2,9 @@
 /* The carry_save variant: plain C for processors without vectors, from the Cortex-M0+ up. */
 #include "kernels.h"
 
+/* An AVR has kernels of its own (variant_avr.c). */
+#ifndef __AVR__
+
 static int always(void) {
     return 1;
 }
@@ -12,3 +15,13 @@ const trit_kernels trit_kernels_carry_save = {
     TRIT_USES_CONV_BYTES ? trit_conv_bytes_lookup : NULL,
     TRIT_USES_CONV_DEPTHWISE ? trit_conv_depthwise_sliced : NULL,
 };
+
+#else
+
+static int never(void) {
+    return 0;
+}
+
+const trit_kernels trit_kernels_carry_save = {never, NULL, NULL, NULL};
+
+#endif

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from trit.export.schema import Table
 
-Family = Literal["cortex-m", "riscv"]
-Variant = Literal["carry_save", "cpop", "helium"]  # kernels (runtime/src/variant_<name>.c)
+Family = Literal["cortex-m", "riscv", "avr"]
+Variant = Literal["carry_save", "cpop", "helium", "avr"]  # kernels (runtime/src/variant_<name>.c)
 
 
 class Region(Table):
@@ -39,13 +39,14 @@ class Core:
     """One core. Compilers' flags leave out what all cores share (firmware/microcontroller.mk)."""
 
     family: Family
-    zig: str
+    zig: str | None  # None where zig cannot build it
     gcc: str  # the command's prefix
     gcc_flags: str
     gcc_link_flags: str  # choose gcc's libraries
     unicorn: str | None  # its name among unicorn's models; None where unicorn lacks instructions of the core
-    qemu: QemuMachine
+    qemu: QemuMachine | None
     variant: Variant = "carry_save"
+    simavr: str | None = None  # its name among simavr's
 
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -73,6 +74,10 @@ def _rv32(zig: str, gcc: str, unicorn: str | None, cpu: str, variant: Variant) -
     qemu = QemuMachine("qemu-system-riscv32", f"-M virt -cpu {cpu} -bios none", *memories)
     zig = f"-target riscv32-freestanding-none -mcpu={zig}"
     return Core("riscv", zig, "riscv64-unknown-elf-", flags, link, unicorn, qemu, variant)
+
+
+def _atmega(name: str) -> Core:
+    return Core("avr", None, "avr-", f"-mmcu={name} -mrelax -mcall-prologues", "", None, None, "avr", name)
 
 
 _SINGLE = "-mfloat-abi=hard -mfpu="
@@ -107,4 +112,6 @@ CORES = {
     ),
     "rv32imac": _rv32("generic_rv32+m+a+c", "rv32imac_zicsr", "RISCV32_ANY", "rv32,zbb=false", "carry_save"),
     "rv32imac-zbb": _rv32("generic_rv32+m+a+c+zba+zbb+zbs", "rv32imac_zicsr_zba_zbb", None, "rv32", "cpop"),
+    "atmega328p": _atmega("atmega328p"),
+    "atmega2560": _atmega("atmega2560"),
 }

@@ -48,9 +48,12 @@ class Instruction(NamedTuple):
 
 @dataclass(frozen=True)
 class Timing:
-    """Cycles of each instruction after the one before it, and what a jump that is taken adds."""
+    """Cycles of each instruction after the one before it, and what a jump that is taken adds.
 
-    cost: Callable[[Instruction, Instruction | None], Range]
+    Without a cost the simulator counts cycles itself.
+    """
+
+    cost: Callable[[Instruction, Instruction | None], Range] | None
     refill: Range
     origin: Origin
     source: str
@@ -59,6 +62,8 @@ class Timing:
 def estimate(core: str, blocks: Sequence[Block], wait_states: float = 0, data_bytes: int = 0) -> Range:
     """Cycles of the blocks; the most fetch each line of code, and of `data_bytes` in flash, once at full wait."""
     timing, family = TIMINGS[core], CORES[core].family
+    if timing.cost is None:
+        return Range(1, 1).times(sum(block.cycles for block in blocks))
     total = Range(0, 0)
     for block in blocks:
         decoded = decode(family, block)
@@ -183,4 +188,6 @@ TIMINGS = {
     "cortex-m55": Timing(_cortex_m55, Range(1, 3), "assumed", "no timing is published: the Cortex-M4's, Helium 1 to 4"),
     "rv32imac": Timing(_riscv_unknown, Range(0, 3), "assumed", "no timing is published: a short in-order pipeline"),
     "rv32imac-zbb": Timing(_hazard3, Range(0, 1), "published", "Hazard3 documentation"),
+    "atmega328p": Timing(None, Range(0, 0), "simulated", "counted by simavr"),
+    "atmega2560": Timing(None, Range(0, 0), "simulated", "counted by simavr"),
 }

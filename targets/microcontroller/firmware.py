@@ -26,21 +26,21 @@ from trit.targets.sources import Images, write_sources, write_template
 from trit.targets.toolchain import Toolchain, cross_compiler, run_make
 
 Program = Literal["firmware", "simulator"]  # linked for the board's memories, or for those of QEMU's machine
-FILES = {
+FILES = {"main.c": "main.c", "platform.h": "platform.h", "platform_host.c": "platform_host.c"}
+FREESTANDING_FILES = {
     "Makefile": "microcontroller.mk",
     "CMakeLists.txt": "microcontroller.cmake",
     "toolchain.cmake": "microcontroller_toolchain.cmake",
     "freestanding/string.h": "string.h",
-    "main.c": "main.c",
-    "platform.h": "platform.h",
     "memory.c": "memory.c",
     "stack.h": "stack.h",
-    "platform_host.c": "platform_host.c",
 }
 FAMILY_FILES: dict[Family, dict[str, str]] = {
-    "cortex-m": {"platform_board.c": "platform_cortex_m.c"},
-    "riscv": {"platform_board.c": "platform_riscv.c"},
+    "cortex-m": FREESTANDING_FILES | {"platform_board.c": "platform_cortex_m.c"},
+    "riscv": FREESTANDING_FILES | {"platform_board.c": "platform_riscv.c"},
+    "avr": {"platform_board.c": "platform_avr.c", "Makefile": "avr.mk"},
 }
+AVR_STACK = 512  # bytes that the linker leaves free for it; how many it takes, a run shows
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,26 @@ def write_firmware(
         "gcc": core.gcc,
         "gcc_flags": core.gcc_flags,
         "gcc_link_flags": core.gcc_link_flags,
-        "zig_flags": core.zig,
-        "qemu": core.qemu.command,
-        "qemu_flags": core.qemu.flags,
+        "zig_flags": core.zig or "",
+        "qemu": core.qemu.command if core.qemu else "",
+        "qemu_flags": core.qemu.flags if core.qemu else "",
+        "mcu": core.simavr or "",
+        "clock": f"{target.clock.value:.0f}",
     }
     session = Session(plan)
     scores = session.run(images) if with_scores else None
-    write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values)
+    write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values, core.family == "avr")
     write_atomic(folder / "config.h", config_header(graph, session, core.variant).encode())
-    for name, flash, ram in (
-        ("firmware", target.flash, target.ram),
-        ("simulator", core.qemu.flash, core.qemu.ram),
-    ):
-        write_template(folder / f"{name}.ld", "microcontroller.ld", _memories(target.name, flash, ram))
+    script = "avr.ld" if core.family == "avr" else "microcontroller.ld"
+    write_template(folder / "firmware.ld", script, _memories(target.name, target.flash, target.ram))
+    if core.qemu:
+        write_template(folder / "simulator.ld", script, _memories(target.name, core.qemu.flash, core.qemu.ram))
 
 
 def _memories(name: str, flash: Region, ram: Region) -> dict[str, str]:
     return {
         "target": name,
+        "stack_size": str(AVR_STACK),
         "flash_origin": hex(flash.origin),
         "flash_size": hex(flash.size),
         "ram_origin": hex(ram.origin),
@@ -108,9 +110,12 @@ def _memories(name: str, flash: Region, ram: Region) -> dict[str, str]:
 
 
 def build_firmware(
-    target: Microcontroller, folder: Path, toolchain: Toolchain = "zig", program: Program = "firmware"
+    target: Microcontroller, folder: Path, toolchain: Toolchain | None = None, program: Program = "firmware"
 ) -> Firmware:
-    """Run the build directory's Makefile. Raises TritError if the program is too large, saying by how much."""
+    """Run the build directory's Makefile, with zig unless said otherwise, or gcc where zig does not know the core.
+
+    Raises TritError if the program is too large, saying by how much.
+    """
     core = CORES[target.core]
     done = run_make(folder, "-j2", f"{program}.elf", *cross_compiler(toolchain, core.zig, core.gcc))
     if done.returncode:

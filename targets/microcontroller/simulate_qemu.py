@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
-
 from trit.runtime.errors import TritError, Unavailable
 from trit.targets.microcontroller.cores import Core
 from trit.targets.microcontroller.elf import Elf
-from trit.targets.microcontroller.execution import Block, Execution
+from trit.targets.microcontroller.execution import Block, Execution, printed_scores
 
 SECONDS = 600  # at most, of one run
 PLUGIN_INTERFACES = (1, 2)  # QEMU 4.2 to 8.1; later ones
@@ -23,6 +20,8 @@ PLUGIN_INTERFACES = (1, 2)  # QEMU 4.2 to 8.1; later ones
 
 def why_not(core: Core) -> str | None:
     """What is missing to run the core here; None if nothing is."""
+    if core.qemu is None:
+        return "QEMU has no machine with this core"
     for command, package in ((core.qemu.command, PACKAGES[core.qemu.command]), ("cc", "gcc")):
         if shutil.which(command) is None:
             return f"{command} is not installed (Debian: apt-get install {package})"
@@ -38,8 +37,8 @@ def run(core: Core, elf: Path) -> Execution:
     Raises Unavailable if a tool is missing, TritError if the program does not end by itself.
     """
     missing = why_not(core)
-    if missing:
-        raise Unavailable(missing)
+    if missing or core.qemu is None:
+        raise Unavailable(missing or "")
     command = [core.qemu.command, *core.qemu.flags.split(), "-nographic", "-monitor", "none", "-serial", "none"]
     return run_plugged([*command, "-semihosting-config", "enable=on,target=native", "-kernel"], elf)
 
@@ -62,7 +61,7 @@ def run_plugged(command: list[str], elf: Path) -> Execution:
             raise Unavailable(f"{command[0]} does not load plugins: {done.stderr.strip()[-200:]}")
         steps = _steps(out.read_text(), program) if out.exists() else []
     text = done.stdout + done.stderr  # semihosting writes to the latter
-    return Execution(_scores(text), steps, done.returncode, text)
+    return Execution(printed_scores(text), steps, done.returncode, text)
 
 
 def _build_plugin(folder: Path, interface: int) -> Path:
@@ -82,9 +81,3 @@ def _steps(text: str, program: Elf) -> list[list[Block]]:
         numbers = [[int(word, 16) for word in line.split()] for line in part.splitlines()]
         steps.append([Block(at, program.code(at, size), count, taken) for at, size, count, taken in numbers])
     return steps
-
-
-def _scores(text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The program prints its scores as `score 3f800000 ...`, a line an image."""
-    bits = [int(word, 16) for line in re.findall(r"^score((?: [0-9a-f]{8})+)$", text, re.M) for word in line.split()]
-    return np.array(bits, "<u4").view("<f4")

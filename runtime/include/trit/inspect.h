@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 typedef struct trit_step_info {
-    const char *name;       /* the layer's name, UTF-8 */
+    const TRIT_FLASH char *name; /* the layer's name, UTF-8 */
     const char *operator_name;
     const char *input_kind, *output_kind, *weight_kind; /* weight_kind is "" without weights */
     uint32_t input_shape[3], output_shape[3];           /* channels, height, width */
@@ -36,11 +36,11 @@ void trit_input_shape(const trit_plan *plan, uint32_t shape[3]);
 void trit_output_shape(const trit_plan *plan, uint32_t shape[3]);
 
 uint32_t trit_label_count(const trit_plan *plan); /* 0 or the number of output channels */
-const char *trit_label(const trit_plan *plan, uint32_t index);
+const TRIT_FLASH char *trit_label(const trit_plan *plan, uint32_t index);
 
 uint32_t trit_metadata_count(const trit_plan *plan);
-const char *trit_metadata_key(const trit_plan *plan, uint32_t index);
-const char *trit_metadata_value(const trit_plan *plan, uint32_t index);
+const TRIT_FLASH char *trit_metadata_key(const trit_plan *plan, uint32_t index);
+const TRIT_FLASH char *trit_metadata_value(const trit_plan *plan, uint32_t index);
 
 #ifdef __cplusplus
 }

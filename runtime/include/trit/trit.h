@@ -10,6 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where a plan lies, and a type for its size: an AVR reads its flash, which may be larger than size_t holds, by other
+ * instructions than its memory, and of C's pointers only those of avr-gcc's __memx do. */
+#ifdef __AVR__
+#define TRIT_FLASH __memx
+#pragma GCC optimize("no-ivopts") /* avr-gcc 5.4 takes loops' pointers of __memx for pointers to memory */
+typedef uint32_t trit_size;
+#else
+#define TRIT_FLASH
+typedef size_t trit_size;
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -45,6 +56,7 @@ typedef enum trit_status {
 #define TRIT_VARIANTS(X) \
     X(SCALAR, scalar)         \
     X(CARRY_SAVE, carry_save) \
+    X(AVR, avr)               \
     X(CPOP, cpop)             \
     X(HELIUM, helium)         \
     X(PORTABLE, portable)     \
@@ -61,12 +73,12 @@ typedef enum trit_variant {
 
 /* A checked plan. The fields are private. */
 typedef struct trit_plan {
-    const void *data;
+    const TRIT_FLASH void *data;
     trit_variant variant;
 } trit_plan;
 
 /* Checks everything once and picks the fastest variant. `data` must stay as it is while the plan is in use. */
-trit_status trit_open(trit_plan *plan, const void *data, size_t size);
+trit_status trit_open(trit_plan *plan, const TRIT_FLASH void *data, trit_size size);
 
 size_t trit_arena_size(const trit_plan *plan);  /* bytes */
 size_t trit_input_size(const trit_plan *plan);  /* bytes: channels * height * width */
