@@ -3,8 +3,6 @@
  * those under set bits are added up: with value q - z, a binary weight's products sum up to (sum of values) - 2 * (sum of
  * values where it is -1), a ternary weight's to (sum where it is not 0) - 2 * (sum where it is -1).
  */
-#include <string.h>
-
 #include "avr.h"
 #include "conv.h"
 
@@ -57,13 +55,10 @@ static void take(cursor *s, uint8_t count, uint8_t *to) {
         int inside = s->ky >= s->rows.first && s->ky < s->rows.end && s->kx >= s->columns.first && s->kx < s->columns.end;
         uint32_t taps = inside && c->step->dilation[1] == 1 ? s->columns.end - s->kx : 1;
         uint32_t left = taps * c->in->channels - s->channel;
-        uint8_t n = left < count ? (uint8_t)left : count;
+        uint8_t n = left < count ? (uint8_t)left : count, outside = (uint8_t)c->in->zero_point, i;
         size_t pixel = inside ? trit_tap_pixel(c, s->rows, s->columns, s->ky, s->kx) : 0;
-        if (inside)
-            memcpy(to, (const uint8_t *)c->x + pixel * (size_t)c->in->channels + s->channel, n);
-        else
-            memset(to, (int)c->in->zero_point, n);
-        to += n;
+        const uint8_t *from = (const uint8_t *)c->x + pixel * (size_t)c->in->channels + s->channel;
+        for (i = n; i > 0; i--) *to++ = inside ? *from++ : outside;
         count = (uint8_t)(count - n);
         s->channel += n;
         if (n < left) continue;
