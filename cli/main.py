@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from trit import __version__
-from trit.commands import classify, confusion, deploy, export, inspect, profile, targets, train, verify, zoo
+from trit.commands import classify, confusion, deploy, doctor, export, inspect, profile, targets, train, verify, zoo
 from trit.runtime.errors import MissingExtra, TritError
 
 INTERRUPTED = 130  # as typer ends a command, and as shells count a SIGINT
@@ -22,7 +22,7 @@ app = typer.Typer(
     "Example: trit train digits-ternary-mlp && trit export runs/digits-ternary-mlp/model.pt -o digits.onnx "
     "&& trit profile digits.onnx --target host,nrf52840",
 )
-for command in (train, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo):
+for command in (train, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo, doctor):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 
 

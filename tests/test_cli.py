@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,12 +16,26 @@ import numpy as np
 import pytest
 
 from trit import load, main, shipped_images
+from trit.commands.doctor import COMMANDS as COMMANDS_OF_OTHERS
+from trit.commands.doctor import PACKAGES
 from trit.commands.zoo import network_bytes
 from trit.runtime.errors import TritError
 from trit.train.data import LABELS
 from trit.train.recipe import available
 
-COMMANDS = ("train", "export", "verify", "inspect", "deploy", "profile", "confusion", "classify", "targets", "zoo")
+COMMANDS = (
+    "train",
+    "export",
+    "verify",
+    "inspect",
+    "deploy",
+    "profile",
+    "confusion",
+    "classify",
+    "targets",
+    "zoo",
+    "doctor",
+)
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -71,6 +86,26 @@ def test_every_help_has_an_example(run: Run, command: str) -> None:
 def test_the_help_of_train_names_every_recipe(run: Run) -> None:
     out = re.sub(r"[\s│]+", " ", run("train", "--help")[1])
     assert all(name in out for name in available())
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows() -> dict[str, dict[str, str]]:
+        status, out, _ = run("doctor", "--json")
+        assert status == 0
+        return {row["name"]: row for row in json.loads(out)["rows"]}
+
+    here = rows()
+    assert set(here) == {"C library", "data sets", *PACKAGES, *COMMANDS_OF_OTHERS}
+    assert here["C library"]["found"].endswith("scalar")
+    assert here["cmake"]["found"] == shutil.which("cmake")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    gone = rows()
+    assert all(gone[name]["found"] is None for name in (*PACKAGES, *COMMANDS_OF_OTHERS))
+    assert gone["qemu-aarch64"]["get"] == "apt-get install qemu-user"
+    assert gone["ziglang"]["get"] == "pip install 'trit[mcu]'"
+    status, out, _ = run("doctor")
+    assert status == 0 and "apt-get install gcc-arm-none-eabi" in out and "are missing" in out
 
 
 def test_zoo_lists_and_copies(run: Run, tmp_path: Path) -> None:

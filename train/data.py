@@ -137,7 +137,7 @@ def _load(name: str, data: Path | None, words: Sequence[str], test: bool, downlo
 
 def _folder_of(source: Source, data: Path | None, download: bool) -> Path:
     """The first place that has every file, downloading into the cache as a last resort."""
-    places = _places(data)
+    places = data_folders(data)
     for place in places:
         for folder in (place / source.folder, place):
             missing = [name for name in source.files if not (folder / name).is_file()]
@@ -158,7 +158,7 @@ def _speech(data: Path | None, words: Sequence[str], part: speech.Part) -> tuple
 
 def _speech_folder(data: Path | None) -> Path:
     """The first place with a list of test recordings."""
-    places = _places(data)
+    places = data_folders(data)
     for place in places:
         for folder in (place / "speech", place):
             if any((folder / name).is_file() for name in speech.TEST_LISTS):
@@ -167,7 +167,8 @@ def _speech_folder(data: Path | None) -> Path:
     raise TritError(f"{places[0] / 'speech'}: has no {lists}: put a data set in the format of Speech Commands there")
 
 
-def _places(data: Path | None) -> list[Path]:
+def data_folders(data: Path | None) -> list[Path]:
+    """Where data sets are looked for, in this order."""
     return [data] if data is not None else [Path(p) for p in (os.environ.get("TRIT_DATA"),) if p] + [_cache()]
 
 
