@@ -24,7 +24,7 @@ def board() -> Microcontroller:
 @pytest.fixture
 def profile() -> Profile:
     """0.25 s in two layers."""
-    layers = [Layer(name, "Conv", "binary 1×1×1", 1, 4, 0.125, 1e-3) for name in ("first", "second")]
+    layers = [Layer(name, "Conv", "binary 1×1×1", 1, 4, 4, 0, latency=0.125, energy=1e-3) for name in ("first", "second")]
     return Profile("board", "a board", layers, "published", "published", 1)
 
 
