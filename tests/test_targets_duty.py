@@ -24,8 +24,8 @@ def board() -> Microcontroller:
 @pytest.fixture
 def profile() -> Profile:
     """0.25 s in two layers."""
-    layers = [Layer(name, "Conv", "binary 1×1×1", 1, 4, 4, 0, latency=0.125, energy=1e-3) for name in ("first", "second")]
-    return Profile("board", "a board", layers, "published", "published", 1)
+    layer = Layer("layer", "Conv", "binary 1×1×1", 1, 4, 4, 0, latency=0.125, energy=1e-3)
+    return Profile("board", "a board", [layer, layer], "published", "published", 1)
 
 
 def test_the_average_is_between_running_and_sleeping(profile: Profile, board: Microcontroller) -> None:
