@@ -7,14 +7,7 @@
 #include <string.h>
 
 #include "trit/inspect.h"
-#include "trit/log_mel.h"
-
-#define EVERY 10u    /* frames between runs of the network: 200 ms */
-#define SMOOTHED 2u  /* runs whose scores are averaged */
-#define MARGIN 3.0f  /* of the best score before the second: e^3 times as likely */
-#define CONTRAST 40u /* codes from the quietest to the loudest frame: 20 dB, less is background */
-#define PAUSE 55u    /* frames behind a word in which no other is heard: until it has left the image */
-#define MOST_WORDS 64u
+#include "trit/keywords.h"
 
 static void fail(const char *what, const char *why) {
     fprintf(stderr, "keywords: %s: %s\n", what, why);
@@ -61,96 +54,44 @@ static FILE *open_wav(const char *path) {
     return NULL;
 }
 
-/* A model says which features it was trained on; others would give nonsense, not an error. */
-static void check_front_end(const trit_plan *plan, const char *path) {
-    uint32_t i;
-    for (i = 0; i < trit_metadata_count(plan); i++)
-        if (strcmp(trit_metadata_key(plan, i), "front_end") == 0 &&
-            strcmp(trit_metadata_value(plan, i), TRIT_LOG_MEL_DEFINITION) == 0 &&
-            trit_input_size(plan) == TRIT_LOG_MEL_SIZE && trit_label_count(plan) >= 2 &&
-            trit_label_count(plan) <= MOST_WORDS)
-            return;
-    fail(path, "does not read the features of trit/log_mel.h and name words");
-}
-
-typedef struct spotter {
-    trit_plan plan;
-    trit_log_mel features;
-    uint8_t image[TRIT_LOG_MEL_SIZE];
-    void *arena;
-    float scores[SMOOTHED][MOST_WORDS]; /* of the last runs */
-    uint32_t runs, quiet_until;         /* frame */
-} spotter;
-
-/* Is there a sound in the last second that stands out? */
-static int stands_out(const uint8_t *image) {
-    uint32_t quietest = UINT32_MAX, loudest = 0, frame, band;
-    for (frame = 0; frame < TRIT_LOG_MEL_FRAMES; frame++) {
-        uint32_t loud = 0;
-        for (band = 0; band < TRIT_LOG_MEL_BANDS; band++) loud += *image++;
-        if (loud < quietest) quietest = loud;
-        if (loud > loudest) loudest = loud;
-    }
-    return loudest - quietest >= CONTRAST * TRIT_LOG_MEL_BANDS;
-}
-
-/* The word that the smoothed scores tell from all others, or words' count. */
-static uint32_t decide(const spotter *s, uint32_t words) {
-    float mean[MOST_WORDS];
-    uint32_t best[2], i, run;
-    for (i = 0; i < words; i++) {
-        mean[i] = 0;
-        for (run = 0; run < SMOOTHED; run++) mean[i] += s->scores[run][i] / (float)SMOOTHED;
-    }
-    trit_top_k(mean, words, 2, best);
-    return mean[best[0]] - mean[best[1]] >= MARGIN ? best[0] : words;
-}
-
-static void look(spotter *s) {
-    uint32_t words = trit_label_count(&s->plan), word, end;
-    trit_log_mel_copy(&s->features, s->image);
-    trit_run(&s->plan, s->arena, trit_arena_size(&s->plan), s->image, s->scores[s->runs++ % SMOOTHED]);
-    if (s->runs < SMOOTHED || s->features.frames < s->quiet_until || !stands_out(s->image)) return;
-    word = decide(s, words);
-    if (word == words) return;
-    end = TRIT_LOG_MEL_WINDOW + (s->features.frames - 1) * TRIT_LOG_MEL_HOP; /* samples heard so far */
-    printf("%6.2f s  %s\n", end / (double)TRIT_LOG_MEL_RATE, trit_label(&s->plan, word));
-    s->quiet_until = s->features.frames + PAUSE;
+/* Prints the word and how many seconds were heard before it was told. */
+static void print_word(const trit_keywords *k, uint32_t word) {
+    uint32_t samples = TRIT_LOG_MEL_WINDOW + (k->features.frames - 1) * TRIT_LOG_MEL_HOP;
+    printf("%6.2f s  %s\n", samples / (double)TRIT_LOG_MEL_RATE, trit_label(&k->plan, word));
 }
 
 /* Samples as they come, a few at a time. */
-static void listen(spotter *s, FILE *file) {
+static void listen(trit_keywords *k, FILE *file) {
     uint8_t bytes[2 * 256];
     int16_t samples[256];
     size_t count, i;
     while ((count = fread(bytes, 2, 256, file)) > 0) {
         for (i = 0; i < count; i++) samples[i] = (int16_t)little_endian(bytes + 2 * i, 2);
         for (i = 0; i < count;) {
-            uint32_t before = s->features.frames;
-            i += trit_log_mel_push(&s->features, samples + i, count - i);
-            if (s->features.frames != before && s->features.frames % EVERY == 0) look(s);
+            uint32_t word;
+            i += trit_keywords_push(k, samples + i, count - i, &word);
+            if (word != TRIT_NO_WORD) print_word(k, word);
         }
     }
 }
 
 int main(int argc, char **argv) {
-    static spotter s;
+    static trit_keywords k;
+    void *data, *arena;
     trit_status status;
+    trit_plan plan;
     size_t size;
-    void *data;
     FILE *file;
     if (argc != 2 && argc != 3) return fprintf(stderr, "usage: keywords PLAN [WAV]\n"), 2;
     data = read_file(argv[1], &size);
-    status = trit_open(&s.plan, data, size);
+    status = trit_open(&plan, data, size);
     if (status != TRIT_OK) fail(argv[1], trit_status_text(status));
-    check_front_end(&s.plan, argv[1]);
-    s.arena = malloc(trit_arena_size(&s.plan) + 1);
-    if (!s.arena) fail("memory", "there is not enough");
+    arena = malloc(trit_arena_size(&plan) + 1);
+    status = trit_keywords_begin(&k, data, size, arena, trit_arena_size(&plan));
+    if (status != TRIT_OK) fail(argv[1], trit_status_text(status));
     file = argc == 3 ? open_wav(argv[2]) : stdin;
-    trit_log_mel_reset(&s.features);
-    s.quiet_until = TRIT_LOG_MEL_FRAMES; /* until the image holds nothing but sound */
-    listen(&s, file);
+    listen(&k, file);
     if (file != stdin) fclose(file);
-    free(s.arena), free(data);
+    free(arena), free(data);
     return 0;
 }

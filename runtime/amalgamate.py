@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parent
-PUBLIC = ("trit/trit.h", "trit/bits.h", "trit/inspect.h", "trit/log_mel.h")
+PUBLIC = ("trit/trit.h", "trit/bits.h", "trit/inspect.h", "trit/log_mel.h", "trit/keywords.h")
 HOST_ONLY = "host.c"  # what the Python package calls
 
 INCLUDE = re.compile(r'^#include "(.*)"\n', re.MULTILINE)

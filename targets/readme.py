@@ -21,6 +21,9 @@ SOURCES = {
     "model.trit": "the model as a file, for programs that read one",
     "Makefile, CMakeLists.txt": "two ways to build all this",
 }
+SOUND = """
+The values are features of a microphone's samples: `trit/keywords.h` goes from samples to words, and calls the model.
+"""
 BOARD_FILES = {
     **SOURCES,
     "config.h": "what of the runtime the model uses; the compiler drops the rest",
@@ -94,6 +97,7 @@ def _use(graph: Graph, target: Target) -> str:
         "definition": "the definition `TRIT_CONFIG='\"config.h\"'` " if is_board else "",
         "input": " × ".join(str(size) for size in shape),
         "output": _classes(graph.labels, classes),
+        "sound": SOUND if "front_end" in graph.metadata else "",
     }
     return "\n" + fill_template("readme_use.md", values)
 

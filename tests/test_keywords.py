@@ -19,6 +19,9 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.log_mel import BANDS, DEFINITION, FRAMES, HOP, RATE, WINDOW, log_mel
+from trit.targets.description import Microcontroller, load_target
+from trit.targets.microcontroller.firmware import write_firmware
+from trit.targets.microcontroller.simulator import run_folder
 
 EVERY, SMOOTHED, MARGIN, CONTRAST, PAUSE = 10, 2, 3.0, 40, 55  # as in the example
 TONES = {"low": 400, "middle": 1500, "high": 5000}  # words and their Hz
@@ -118,10 +121,14 @@ def test_other_chunks_of_a_wav_are_skipped(program: Path, plan: Path, graph: Gra
     assert run(program, plan, tmp_path / "noted.wav") == expected(graph, recording())
 
 
-def test_the_program_in_the_docs(tmp_path: Path) -> None:
+def programs_in_the_docs() -> list[str]:
+    return re.findall(r"^```c\n(.*?)^```$", (ROOT / "docs/keywords.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_features_in_the_docs(tmp_path: Path) -> None:
     """Fed 100 samples at a time, its image is that of the last frame whose number is a multiple of ten."""
     need("gcc")
-    (code,) = re.findall(r"^```c\n(.*?)^```$", (ROOT / "docs/keywords.md").read_text(), re.DOTALL | re.MULTILINE)
+    code = programs_in_the_docs()[0]
     feed = """
     int main(void) {
         int16_t samples[100];
@@ -138,6 +145,39 @@ def test_the_program_in_the_docs(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         np.frombuffer(done.stdout, np.uint8).reshape(FRAMES, BANDS), rows[last - FRAMES : last]
     )
+
+
+def test_firmware_goes_from_samples_to_words(graph: Graph, tmp_path: Path) -> None:
+    """The docs' program on a simulated Cortex-M4, fed 100 samples at a time."""
+    for package in ("ziglang", "unicorn", "elftools"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[mcu]'")
+    board = load_target("nrf52840")
+    assert isinstance(board, Microcontroller)
+    samples = recording()[: int(3.6 * RATE)]
+    write_firmware(graph, board, tmp_path, np.zeros((1, 1, FRAMES, BANDS), np.uint8))
+    main = f"""
+    #include "platform.h"
+    static const int16_t samples[] = {{{",".join(map(str, samples))}}};
+    void step_begins(void *user, uint32_t step);
+    __attribute__((noinline)) void step_begins(void *user, uint32_t step) {{ (void)user; (void)step; __asm__(""); }}
+    static void say(const char *word) {{ platform_write(word); platform_write("\\n"); }}
+    int main(void) {{
+        uint32_t i;
+        if (begin_words() != TRIT_OK) return 2;
+        step_begins(0, 0);
+        for (i = 0; i < sizeof samples / 2; i += 100) hear_words(samples + i, 100, say);
+        step_begins(0, 1);
+        return 0;
+    }}"""
+    (tmp_path / "main.c").write_text(programs_in_the_docs()[1] + main)
+    (tmp_path / "test_images.c").write_text("")
+    run = run_folder(board, tmp_path)
+    assert (
+        run.execution.text.split()[:2]
+        == ["high", "low"]
+        == [line.split()[2] for line in expected(graph, samples).splitlines()]
+    )
+    assert run.firmware.static_ram < 7_700 + run.firmware.ram_parts(Session(to_plan(graph, lanes=1)), 0)["arena"] + 64
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -168,5 +208,6 @@ def test_a_model_of_other_features_is_refused(program: Path, graph: Graph, tmp_p
         done = subprocess.run([program, tmp_path / name], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert done.returncode == 2
         assert (
-            done.stderr == f"keywords: {tmp_path / name}: does not read the features of trit/log_mel.h and name words\n"
+            done.stderr
+            == f"keywords: {tmp_path / name}: the model does not read the features of trit/log_mel.h and name words\n"
         )

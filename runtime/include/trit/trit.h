@@ -44,7 +44,8 @@ extern "C" {
     X(BAD_OVERLAP, "a step of the plan overwrites a tensor that is still needed")            \
     X(OVERFLOW, "accumulators of the plan can exceed 32 bits")                               \
     X(ARENA_TOO_SMALL, "the arena is smaller than trit_arena_size")                          \
-    X(NO_VARIANT, "this machine or build lacks the kernel variant")
+    X(NO_VARIANT, "this machine or build lacks the kernel variant")                          \
+    X(NO_KEYWORDS, "the model does not read the features of trit/log_mel.h and name words")
 
 typedef enum trit_status {
 #define X(name, text) TRIT_##name,
