@@ -47,7 +47,7 @@ BARS: dict[tuple[str, Layer, WeightKind], str] = {
     ("cortex-m0plus", CONVOLUTION, "binary"): "≥ 10",
 }
 DOT_BARS = {"rv32imac": "≥ 2.7", "rv32imac-zbb": "≥ 6.0"}
-BOARDS = ("rp2040", "stm32f103", "nrf52840", "stm32f746", "stm32u585", "mps3-an547", "esp32-c3", "rp2350")
+BOARDS = ("rp2040", "nrf52840", "stm32f746", "stm32u585", "mps3-an547", "esp32-c3", "rp2350")
 
 
 def main() -> None:
