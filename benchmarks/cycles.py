@@ -13,14 +13,12 @@ import base64
 import json
 import shutil
 import subprocess
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.layers import Layer, build_for_speed, layer_graph
+from benchmarks.layers import Layer, layer_graph
+from benchmarks.programs import NETWORKS, board_named, build_for_speed, program_folder, zoo_network
 from benchmarks.report import Row, run
-from trit.export.onnx_reader import parse_onnx
-from trit.targets.description import Microcontroller, load_target
 from trit.targets.microcontroller.cycles import estimate
 from trit.targets.microcontroller.elf import Elf
 from trit.targets.microcontroller.execution import instructions
@@ -29,7 +27,6 @@ from trit.targets.microcontroller.simulator import run_folder
 
 HERE = Path(__file__).parent
 RP2040JS = "rp2040js@1.4.1"
-NETWORKS = ("mnist-binary-mlp", "fashion-binary-cnn", "fashion-ternary-cnn")
 AUTOENCODER_WEIGHTS = 264_192  # bytes
 # MLPerf Tiny, anomaly detection on ST's NUCLEO-L4R5ZI at 120 MHz: milliseconds and, where measured, microjoules.
 MEASURED = {
@@ -45,20 +42,13 @@ def main() -> None:
     run("Estimated cycles beside others'", work)
 
 
-def board_named(name: str) -> Microcontroller:
-    board = load_target(name)
-    assert isinstance(board, Microcontroller)
-    return board
-
-
 def rp2040js(name: str) -> list[Row]:
     """The network's cycles on the RP2040 without waits for flash, which rp2040js has none of."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         print("rp2040js: node and npm are not installed (Debian: apt-get install nodejs npm)")
         return []
     board = board_named("rp2040")
-    graph = parse_onnx((files("trit") / "zoo" / f"{name}.onnx").read_bytes(), name)
-    with temporary_firmware(graph, board) as folder:
+    with temporary_firmware(zoo_network(name), board) as folder:
         steps = run_folder(board, folder).execution.steps
         marks = cycles_by_rp2040js(Elf(folder / "firmware.elf"), folder)
     estimates = [estimate(board.core, blocks).high for blocks in steps]
@@ -86,9 +76,7 @@ def cycles_by_rp2040js(program: Elf, folder: Path) -> list[int]:
 def mlperf_tiny() -> list[Row]:
     """The int8 autoencoder on the board of the published results."""
     board = board_named("stm32l4r5")
-    with temporary_firmware(layer_graph(Layer(32, 1, 1), "binary", "binary"), board) as folder:
-        (folder / "main.c").write_text((HERE / "autoencoder.c").read_text())
-        (folder / "test_images.c").write_text("")
+    with program_folder(layer_graph(Layer(32, 1, 1), "binary", "binary"), board, "autoencoder.c") as folder:
         build_for_speed(folder)
         (blocks,) = run_folder(board, folder).execution.steps
     cycles = estimate(board.core, blocks, board.wait_states.value, AUTOENCODER_WEIGHTS)

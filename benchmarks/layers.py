@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -68,12 +67,6 @@ def layer_graph(layer: Layer, activations: Kind, weights: WeightKind) -> Graph:
     tensors["sums"] = Tensor("sums", "int32", (1, layer.size, layer.size))
     tensors["scores"] = Tensor("scores", "float32", (1, layer.size, layer.size))
     return Graph("image", "scores", tensors, nodes)
-
-
-def build_for_speed(folder: Path) -> None:
-    """Make a firmware's folder build as int8 libraries are built."""
-    makefile = folder / "Makefile"
-    makefile.write_text(makefile.read_text().replace("OPTIMIZE ?= -Os", "OPTIMIZE ?= -O3"))
 
 
 def _threshold(name: str, source: str, output: str, channels: int, reach: int) -> Threshold:

@@ -10,24 +10,22 @@ beside it. CMSIS-NN's figures were counted the same way, once, of its commit 99f
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.layers import Layer, build_for_speed, layer_graph
+from benchmarks.layers import Layer, layer_graph
+from benchmarks.programs import board_named, build_for_speed, program_folder, zoo_network
 from benchmarks.report import Row, run
 from trit.export.graph import Graph, WeightKind
-from trit.export.onnx_reader import parse_onnx
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import Unavailable
-from trit.targets.description import Microcontroller, load_target
+from trit.targets.description import Microcontroller
 from trit.targets.microcontroller.config import LANES
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.cycles import Range, estimate
 from trit.targets.microcontroller.execution import Block, instructions
-from trit.targets.microcontroller.firmware import Firmware, build_firmware, temporary_firmware
+from trit.targets.microcontroller.firmware import Firmware, build_firmware
 from trit.targets.microcontroller.simulator import run_folder, run_image
 
 AVR_LAYER = Layer(32, 8, 3)  # its int8 activations fit 8 KiB of memory
@@ -53,8 +51,7 @@ BOARDS = ("rp2040", "nrf52840", "stm32f746", "stm32u585", "mps3-an547", "esp32-c
 def main() -> None:
     work: dict[str, Callable[[], list[Row]]] = {}
     for name in BOARDS:
-        board = load_target(name)
-        assert isinstance(board, Microcontroller)
+        board = board_named(name)
         for layer in (DENSE, CONVOLUTION):
             work[f"{name} {layer.name}"] = lambda board=board, layer=layer: layers(board, layer)
         if board.core in DOT_BARS:
@@ -73,9 +70,7 @@ def packed(board: Microcontroller, layer: Layer, weights: WeightKind) -> tuple[i
 
 def plain_int8(board: Microcontroller, layer: Layer) -> tuple[int, Range]:
     """The same of int8.c."""
-    with temporary_firmware(layer_graph(layer, "binary", "binary"), board) as folder:
-        (folder / "main.c").write_text((Path(__file__).parent / "int8.c").read_text())
-        (folder / "test_images.c").write_text("")
+    with program_folder(layer_graph(layer, "binary", "binary"), board, "int8.c") as folder:
         sizes = {"CHANNELS": layer.channels, "OUTPUTS": layer.channels_out, "SIZE": layer.size, "KERNEL": layer.kernel}
         if CORES[board.core].family != "avr":  # for which int8.c chooses better itself
             build_for_speed(folder)
@@ -123,8 +118,7 @@ def dot_products(board: Microcontroller) -> list[Row]:
 
 def avr() -> list[Row]:
     """Cycles, which simavr counts exactly."""
-    board = load_target("atmega2560")
-    assert isinstance(board, Microcontroller)
+    board = board_named("atmega2560")
     try:
         peer = plain_int8(board, AVR_LAYER)[1].high
     except Unavailable as error:
@@ -140,9 +134,7 @@ def avr() -> list[Row]:
 
 def flash() -> list[Row]:
     """What a program on the Cortex-M0+ grows by when it runs a network of convolutions, pooling and dense layers."""
-    board = load_target("rp2040")
-    assert isinstance(board, Microcontroller)
-    graph = parse_onnx((files("trit") / "zoo" / "fashion-binary-cnn.onnx").read_bytes(), "fashion-binary-cnn")
+    board, graph = board_named("rp2040"), zoo_network("fashion-binary-cnn")
     with_it, without = smallest_program(graph, board, "NETWORK"), smallest_program(graph, board, "NOTHING")
     code = with_it.flash - without.flash - len(to_plan(graph, lanes=LANES))
     image, scores = (int(np.prod(graph.tensors[name].shape)) for name in (graph.input, graph.output))
@@ -156,10 +148,7 @@ def flash() -> list[Row]:
 
 def smallest_program(graph: Graph, board: Microcontroller, what: str) -> Firmware:
     """smallest.c, built as all firmware is."""
-    with temporary_firmware(graph, board) as folder:
-        text = (Path(__file__).parent / "smallest.c").read_text()
-        (folder / "main.c").write_text(f"#define {what}\n{text}")
-        (folder / "test_images.c").write_text("")
+    with program_folder(graph, board, "smallest.c", f"#define {what}\n") as folder:
         return build_firmware(board, folder)
 
 

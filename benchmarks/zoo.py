@@ -15,15 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.programs import NETWORKS, zoo_network
 from benchmarks.report import Row, run
-from trit.export.onnx_reader import parse_onnx
 from trit.runtime.errors import Unavailable
 from trit.targets.deploy import deploy
 from trit.targets.description import Linux, Microcontroller, available, load_target
 
-NETWORKS = ("mnist-binary-mlp", "fashion-binary-cnn", "fashion-ternary-cnn")
 IMAGES = 2
-ZOO = files("trit") / "zoo"
 
 
 def main() -> None:
@@ -37,14 +35,13 @@ def main() -> None:
 
 def deployments(target: Linux | Microcontroller) -> list[Row]:
     """A row for each network that fits."""
-    with (ZOO / "fashion-mnist-test-256.npz").open("rb") as file:
+    with (files("trit") / "zoo" / "fashion-mnist-test-256.npz").open("rb") as file:
         images = np.load(file)["images"][:IMAGES]
     rows = []
     for network in NETWORKS:
-        graph = parse_onnx((ZOO / f"{network}.onnx").read_bytes(), network)
         with tempfile.TemporaryDirectory(prefix="trit-") as folder:
             try:
-                done = deploy(graph, target, Path(folder) / network, images)
+                done = deploy(zoo_network(network), target, Path(folder) / network, images)
             except Unavailable as error:
                 print(f"{network}: {error}")
                 continue

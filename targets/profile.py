@@ -72,6 +72,15 @@ class Profile:
     def energy(self) -> float:
         return sum(layer.energy for layer in self.layers)
 
+    def memory(self) -> dict[str, str]:
+        """Flash and RAM, where they are known, with their parts, in words."""
+        found = {}
+        for name, size, parts in (("flash", self.flash, self.flash_parts), ("RAM", self.ram, self.ram_parts)):
+            listed = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+            if size is not None:
+                found[name] = f"{size:,} bytes: {listed}" if listed else f"{size:,} bytes"
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """All fields and the sums."""
         return {**asdict(self), "latency": self.latency, "energy": self.energy}

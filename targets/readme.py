@@ -77,10 +77,7 @@ def _figures(target: Target, profile: Profile) -> dict[str, str]:
         "latency": f"{quantity(profile.latency, 's')} ({profile.latency_origin})",
         "energy": f"{quantity(profile.energy, 'J')} ({profile.energy_origin})",
     }
-    for name, size, parts in (("flash", profile.flash, profile.flash_parts), ("RAM", profile.ram, profile.ram_parts)):
-        if size is not None:
-            listed = "".join(f", {part} {count:,}" for part, count in parts.items())
-            figures[name] = f"{size:,} bytes{listed.replace(',', ':', 1)}"
+    figures |= profile.memory()
     if isinstance(target, Microcontroller):
         figures["board"] = f"{target.flash.size:,} bytes of flash, {target.ram.size:,} of RAM"
     return figures

@@ -54,11 +54,7 @@ def deploy(
 
 
 def _figures(profile: Profile) -> list[str]:
-    lines = []
-    for name, size, parts in (("flash", profile.flash, profile.flash_parts), ("RAM", profile.ram, profile.ram_parts)):
-        if parts:
-            listed = ", ".join(f"{part} {count:,}" for part, count in parts.items())
-            lines.append(f"{name} {size:,} bytes: {listed}")
+    lines = [f"{name} {text}" for name, text in profile.memory().items()] if profile.flash_parts else []
     latency = f"latency {quantity(profile.latency, 's')} ({profile.latency_origin})"
     energy = f"energy {quantity(profile.energy, 'J')} ({profile.energy_origin})"
     return [*lines, f"{latency}, {energy}; layer by layer in profile.json"]
