@@ -16,7 +16,7 @@ from trit.runtime.errors import TritError
 from trit.targets.description import Host, Linux, Microcontroller, Origin, Rram, Target, weakest
 from trit.targets.linux import run_emulated
 from trit.targets.microcontroller.simulator import run_simulated
-from trit.targets.rram_executor import run_rram_with_errors
+from trit.targets.rram.executor import run_rram_with_errors
 
 Images = npt.NDArray[np.uint8]
 RRAM_DRAWS = 5  # of read errors

@@ -23,7 +23,7 @@ from trit.targets.microcontroller.firmware import write_firmware
 from trit.targets.microcontroller.simulator import run_folder
 from trit.targets.profile import Profile, host_profile, linux_profile, microcontroller_profile, rram_profile
 from trit.targets.readme import write_readme
-from trit.targets.rram_programming import write_programming
+from trit.targets.rram.programming import write_programming
 from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
 from trit.targets.toolchain import run_make
 

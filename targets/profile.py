@@ -23,7 +23,7 @@ from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.cycles import TIMINGS, estimate
 from trit.targets.microcontroller.execution import Execution, instructions
 from trit.targets.microcontroller.simulator import Run, run_image
-from trit.targets.rram_cost import layer_costs, programming_energy
+from trit.targets.rram.cost import layer_costs, programming_energy
 from trit.targets.sizes import arena_bytes
 
 Images = npt.NDArray[np.uint8]

@@ -130,7 +130,7 @@ def _nrf52840(graph: Graph, images: Images) -> Array:
 
 
 def _rram(graph: Graph, images: Images) -> Array:
-    from trit.targets.rram_executor import run_rram
+    from trit.targets.rram.executor import run_rram
 
     return run_rram(graph, images)
 

@@ -22,8 +22,8 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import Unavailable
 from trit.runtime.library import VARIANTS
-from trit.targets.rram_executor import default_chip, run_rram
-from trit.targets.rram_programming import write_programming
+from trit.targets.rram.executor import default_chip, run_rram
+from trit.targets.rram.programming import write_programming
 from trit.targets.verify import EXECUTORS
 
 KINDS: tuple[Kind, ...] = ("uint8", "binary", "ternary", "int32")

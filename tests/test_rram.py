@@ -18,11 +18,11 @@ from trit.export.graph import Graph
 from trit.export.operators import Conv
 from trit.runtime.errors import TritError, Unavailable
 from trit.targets.description import Array, Rram
-from trit.targets.rram_cell import BitErrorRate, ErrorRates, disturb, program, sense
-from trit.targets.rram_cost import layer_costs, programming_energy
-from trit.targets.rram_executor import default_chip, error_rates, run_rram, run_rram_with_errors
-from trit.targets.rram_mapping import map_graph, weight_matrix
-from trit.targets.rram_programming import write_programming
+from trit.targets.rram.cell import BitErrorRate, ErrorRates, disturb, program, sense
+from trit.targets.rram.cost import layer_costs, programming_energy
+from trit.targets.rram.executor import default_chip, error_rates, run_rram, run_rram_with_errors
+from trit.targets.rram.mapping import map_graph, weight_matrix
+from trit.targets.rram.programming import write_programming
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 """A network on the RRAM chip: weights are read out of the arrays' states, partial sums added band by band.
 
 With errors off the scores are the reference's, bit for bit: the arrays store the weights exactly, and sums,
-thresholds and pools are digital. With errors, every read of a synapse may go wrong (rram_cell.disturb).
+thresholds and pools are digital. With errors, every read of a synapse may go wrong (rram.cell.disturb).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from trit.export.graph import Graph, Int8Array
 from trit.export.operators import Conv
 from trit.runtime.errors import TritError
 from trit.targets.description import Rram, load_target
-from trit.targets.rram_cell import BitErrorRate, ErrorRates, disturb, sense
-from trit.targets.rram_mapping import LayerMap, map_graph
+from trit.targets.rram.cell import BitErrorRate, ErrorRates, disturb, sense
+from trit.targets.rram.mapping import LayerMap, map_graph
 
 Array = npt.NDArray[Any]
 Images = npt.NDArray[np.uint8]

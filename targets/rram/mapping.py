@@ -14,7 +14,7 @@ from trit.export.graph import BoolArray, Graph, Int8Array
 from trit.export.operators import Conv
 from trit.runtime.errors import Unavailable
 from trit.targets.description import Rram
-from trit.targets.rram_cell import program
+from trit.targets.rram.cell import program
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Tile:
     array: int  # the array's number in the chip
     row: int  # of the matrix, in row 0 of the array
     column: int  # of the matrix, in column 0 of the array
-    states: BoolArray  # (2, rows used, columns used), see rram_cell.program
+    states: BoolArray  # (2, rows used, columns used), see rram.cell.program
 
     @property
     def rows(self) -> int:

@@ -21,7 +21,7 @@ from trit.export.fuse import Step, fuse
 from trit.export.graph import Graph
 from trit.export.operators import Conv, Rescale
 from trit.targets.description import Rram
-from trit.targets.rram_mapping import LayerMap, map_graph
+from trit.targets.rram.mapping import LayerMap, map_graph
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from trit.export.graph import BoolArray, Graph, GraphError, Node
 from trit.export.operators import Add, Concat, Conv, MaxPool, Rescale, Scores, SumPool, Threshold
 from trit.runtime.files import write_atomic
 from trit.targets.description import Array, Rram
-from trit.targets.rram_mapping import LayerMap, Tile, map_graph
+from trit.targets.rram.mapping import LayerMap, Tile, map_graph
 
 
 def write_programming(
