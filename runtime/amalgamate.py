@@ -14,7 +14,7 @@ from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parent
 PUBLIC = ("trit/trit.h", "trit/bits.h", "trit/inspect.h", "trit/log_mel.h", "trit/keywords.h")
-HOST_ONLY = "host.c"  # what the Python package calls
+HOST_ONLY = "host"  # begins the names of what the Python package alone calls
 
 INCLUDE = re.compile(r'^#include "(.*)"\n', re.MULTILINE)
 LITERAL = r"""/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""  # and comments
@@ -102,7 +102,7 @@ def amalgamation() -> dict[str, str]:
     """File names and their texts."""
     seen: set[str] = set()
     header = "".join(inlined(f'#include "{name}"\n', seen) for name in PUBLIC)
-    sources = [path for path in sorted((RUNTIME / "src").glob("*.c")) if path.name != HOST_ONLY]
+    sources = [path for path in sorted((RUNTIME / "src").glob("*.c")) if not path.name.startswith(HOST_ONLY)]
     code = "".join(inlined(renamed(own_text(path), f"{path.stem}_"), seen) for path in sources)
     (version,) = re.findall(r"project\(\w+ VERSION (\S+)", (RUNTIME / "CMakeLists.txt").read_text(encoding="utf-8"))
     note = f"/* trit {version}: the C library as two files, trit.h and trit.c, written by its amalgamate.py. */\n"

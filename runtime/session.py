@@ -75,29 +75,29 @@ class Session:
     """
 
     def __init__(self, plan: str | os.PathLike[str] | bytes, variant: str | None = None) -> None:
-        self._library = library()
+        self.library = library()
         self._where = "plan" if isinstance(plan, bytes) else str(Path(plan))
         # ctypes wants writable memory or a copy; numpy gives the address of either.
         self._data = _aligned(plan) if isinstance(plan, bytes) else np.frombuffer(_map(Path(plan)), np.uint8)
-        self._handle = (ctypes.c_uint64 * -(-self._library.trit_host_plan_size() // 8))()
-        self._check(self._library.trit_open(self._handle, self._data.ctypes.data, self._data.size))
+        self.handle = (ctypes.c_uint64 * -(-self.library.trit_host_plan_size() // 8))()
+        self._check(self.library.trit_open(self.handle, self._data.ctypes.data, self._data.size))
         if variant is not None:
             self._set_variant(variant)
         self.size = self._data.size  # bytes of the plan
         self.input_shape = self._shape("trit_input_shape")
         self.output_shape = self._shape("trit_output_shape")
-        self.labels = [self._text("trit_label", i) for i in range(self._library.trit_label_count(self._handle))]
+        self.labels = [self._text("trit_label", i) for i in range(self.library.trit_label_count(self.handle))]
         self.metadata = {
             self._text("trit_metadata_key", i): self._text("trit_metadata_value", i)
-            for i in range(self._library.trit_metadata_count(self._handle))
+            for i in range(self.library.trit_metadata_count(self.handle))
         }
-        self.steps = [self._step(i) for i in range(self._library.trit_step_count(self._handle))]
-        self.arena_size = int(self._library.trit_arena_size(self._handle))  # bytes of working memory
+        self.steps = [self._step(i) for i in range(self.library.trit_step_count(self.handle))]
+        self.arena_size = int(self.library.trit_arena_size(self.handle))  # bytes of working memory
 
     @property
     def variant(self) -> str:
         """Name of the kernel variant in use."""
-        return str(self._library.trit_variant_name(self._handle).decode())
+        return str(self.library.trit_variant_name(self.handle).decode())
 
     def run(self, x: npt.ArrayLike, threads: int = 1) -> Float32Array:
         """Scores of one image or of a batch, which `threads` threads share, each with an arena of its own.
@@ -120,8 +120,8 @@ class Session:
 
     def _run_into(self, images: npt.NDArray[np.uint8], scores: Float32Array) -> None:
         arena = self._arena()
-        status = self._library.trit_host_run_batch(
-            self._handle, arena.ctypes.data, arena.nbytes, images.ctypes.data, scores.ctypes.data, len(images)
+        status = self.library.trit_host_run_batch(
+            self.handle, arena.ctypes.data, arena.nbytes, images.ctypes.data, scores.ctypes.data, len(images)
         )
         self._check(status)
 
@@ -140,7 +140,7 @@ class Session:
         best = np.empty(k, np.uint32)
         classes = []
         for row in scores:
-            self._library.trit_top_k(row.ctypes.data, len(row), k, best.ctypes.data)
+            self.library.trit_top_k(row.ctypes.data, len(row), k, best.ctypes.data)
             classes.append([Class(index, labels[index], float(row[index])) for index in best.tolist()])
         return classes
 
@@ -156,8 +156,8 @@ class Session:
             raise TritError("cannot profile an empty batch")
         arena, scores = self._arena(), np.empty(self.output_shape, np.float32)
         seconds = np.zeros((repeats + 1, len(self.steps)))
-        status = self._library.trit_host_profile(
-            self._handle,
+        status = self.library.trit_host_profile(
+            self.handle,
             arena.ctypes.data,
             arena.nbytes,
             images.ctypes.data,
@@ -175,7 +175,7 @@ class Session:
     def _set_variant(self, variant: str) -> None:
         if variant not in VARIANTS:
             raise TritError(f"unknown variant {variant!r}; there are {', '.join(VARIANTS)}")
-        if self._library.trit_set_variant(self._handle, VARIANTS.index(variant)):
+        if self.library.trit_set_variant(self.handle, VARIANTS.index(variant)):
             raise Unavailable(f"this machine or build lacks the variant {variant!r}")
 
     def _check(self, status: int) -> None:
@@ -184,11 +184,11 @@ class Session:
 
     def _shape(self, function: str) -> Shape:
         shape = (ctypes.c_uint32 * 3)()
-        getattr(self._library, function)(self._handle, shape)
+        getattr(self.library, function)(self.handle, shape)
         return shape[0], shape[1], shape[2]
 
     def _text(self, function: str, index: int) -> str:
-        return self._decode(getattr(self._library, function)(self._handle, index))
+        return self._decode(getattr(self.library, function)(self.handle, index))
 
     def _decode(self, text: bytes) -> str:
         try:
@@ -198,7 +198,7 @@ class Session:
 
     def _step(self, index: int) -> Step:
         info = StepInfo()
-        self._check(self._library.trit_step_describe(self._handle, index, ctypes.byref(info)))
+        self._check(self.library.trit_step_describe(self.handle, index, ctypes.byref(info)))
         operator = "+".join(text.decode() for text in (info.operator_name, info.fused_operator) if text)
         return Step(
             index,

@@ -17,7 +17,7 @@ from trit.runtime.files import write_atomic
 
 Images = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
-HOST_ONLY = "host.c"  # of runtime/src: what Python calls
+HOST_ONLY = "host"  # begins the names of what Python alone calls, of runtime/src
 WORDS_A_LINE = 8
 SECTION = '__attribute__((section(".test_images"))) '  # which firmware leaves out of its sizes
 HOST_FILES = {  # of targets/firmware, for a machine with an operating system
@@ -46,7 +46,7 @@ def write_sources(
     runtime = files("trit.runtime")
     for part in ("include/trit", "src"):
         for item in runtime.joinpath(part).iterdir():
-            if item.name.endswith((".c", ".h")) and item.name != HOST_ONLY:
+            if item.name.endswith((".c", ".h")) and not item.name.startswith(HOST_ONLY):
                 _write(folder / part / item.name, item.read_text())
     for name, source in firmware.items():
         if name.endswith((".c", ".h")):

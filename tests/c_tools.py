@@ -21,7 +21,7 @@ from trit.export.plan import to_plan
 ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "runtime"
 INCLUDE = RUNTIME / "include"
-SOURCES = sorted(path for path in (RUNTIME / "src").glob("*.c") if path.name != "host.c")
+SOURCES = sorted(path for path in (RUNTIME / "src").glob("*.c") if not path.name.startswith("host"))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 DIALECTS = {
     "gcc": ("gcc", "-std=c99"),
