@@ -19,6 +19,7 @@ need qemu-system-arm qemu-system-arm
 need qemu-system-riscv32 qemu-system-misc
 need avr-gcc gcc-avr avr-libc
 need simavr simavr
+need ngspice ngspice
 if [ ! -e /usr/include/simavr/sim_avr.h ]; then
   missing+=(libsimavr-dev libelf-dev)
 fi

@@ -25,6 +25,7 @@ COMMANDS = {  # each with what it is for, and the Debian packages that bring it
     "qemu-system-riscv32": ("simulated RISC-V", "qemu-system-misc"),
     "qemu-aarch64": ("emulated 64-bit Arm", "qemu-user"),
     "simavr": ("simulated AVR", "simavr"),
+    "ngspice": ("RRAM sense amplifiers", "ngspice"),
 }
 PACKAGES = {  # distributions, each with what it is for, what it is imported as, and its extra
     "ziglang": ("firmware, for every core", "ziglang", "mcu"),
