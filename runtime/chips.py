@@ -34,7 +34,7 @@ BLOCK = 64  # images that see the same draw of reads
 MOST_CLASSES = 256
 SUM_TOLERANCE = 1e-9  # of a row's probabilities
 KEPT_BYTES = 1 << 28  # error-free results of the first layer that are kept from chip to chip
-GROUP = 8  # chips that go through a block one after the other, while the block is in the processor's cache
+GROUP = 8  # chips that a block is prepared for where it is not kept
 RATES = 7  # numbers of a class in C
 
 Classes = npt.NDArray[np.uint32]
@@ -93,6 +93,8 @@ class Chips:
         sizes = (ctypes.c_size_t * 3)()
         assert self._library.trit_host_chips_sizes(ctypes.byref(self._setup), sizes) == BLOCK
         block_size, self._chip_size, self._worker_size = sizes
+        self._spare: list[Memory] = []  # of a thread and its chips: new memory costs the system time
+        self._group = GROUP
         self._blocks = self._prepared(block_size * -(-len(self.images) // BLOCK))
 
     def scores(
@@ -122,9 +124,7 @@ class Chips:
             raise TritError(f"the network gives scores {self._session.output_shape}, not one for each class")
         setup, tables = self._with_rates(seed, programmed, read)
         numbers = [_number(chip, "chip") for chip in chips]
-        rounds = -(-len(numbers) // (GROUP * threads))
-        count = min(len(numbers), rounds * threads)
-        groups = [numbers[i * len(numbers) // count : (i + 1) * len(numbers) // count] for i in range(count)]
+        groups = [numbers[i : i + self._group] for i in range(0, len(numbers), self._group)]
 
         def classes(group: list[int]) -> Classes:
             found = np.empty((len(group), len(self.images)), np.uint32)
@@ -152,8 +152,12 @@ class Chips:
             raise TritError("errors of a block's reads take rates of reads and a block from 0 on")
         setup, _tables = self._with_rates(seed, programmed, read)
         memory = _allocate(self._chip_size)
-        self._library.trit_host_chips_draw(ctypes.byref(setup), _number(chip, "chip"), memory.ctypes.data)
+        self._draw(setup, [_number(chip, "chip")], memory.ctypes.data)
         return [self._errors_of(setup, memory, i, -1 if block is None else block) for i in range(len(self.layers))]
+
+    def _draw(self, setup: _Setup, chips: list[int], address: int) -> None:
+        numbers = (ctypes.c_uint64 * len(chips))(*chips)
+        self._library.trit_host_chips_draw(ctypes.byref(setup), numbers, len(chips), address)
 
     def _errors_of(self, setup: _Setup, memory: Memory, layer: int, block: int) -> Errors:
         arguments = ctypes.byref(setup), memory.ctypes.data, layer, block
@@ -166,6 +170,7 @@ class Chips:
         """The first layer's inputs and error-free results of all blocks; None where there are none, or too many."""
         if not 0 < size <= KEPT_BYTES:
             return None
+        self._group = 1
         blocks, memory = _allocate(size), _allocate(self._worker_size)
         self._library.trit_host_chips_prepare(
             ctypes.byref(self._setup),
@@ -186,6 +191,8 @@ class Chips:
         setup = _Setup.from_buffer_copy(self._setup)
         setup.seed = _number(seed, "seed")
         setup.classes = classes
+        if classes == 1:
+            setup.array_rows = (1 << 32) - 1  # all amplifiers are alike: whose rows are whose does not matter
         setup.programmed = tables[0].ctypes.data
         setup.read = tables[1].ctypes.data if tables[1][:, :, 0].any() else None
         return setup, tables
@@ -216,14 +223,12 @@ class Chips:
         classes: Classes | None,
     ) -> None:
         """Draws the chips and runs them; `tables` are what the setup points to."""
-        drawn = [_allocate(self._chip_size) for _ in chips]
-        memory = _allocate(self._worker_size)
-        pointers = (ctypes.c_void_p * len(chips))(*(chip.ctypes.data for chip in drawn))
-        for number, chip in zip(chips, drawn, strict=True):
-            self._library.trit_host_chips_draw(ctypes.byref(setup), number, chip.ctypes.data)
+        memory = self._spare.pop() if self._spare else _allocate(self._worker_size + self._group * self._chip_size)
+        at = memory.ctypes.data + self._worker_size
+        self._draw(setup, chips, at)
         self._library.trit_host_chips_run(
             ctypes.byref(setup),
-            pointers,
+            at,
             len(chips),
             memory.ctypes.data,
             None if self._blocks is None else self._blocks.ctypes.data,
@@ -232,6 +237,7 @@ class Chips:
             None if scores is None else scores.ctypes.data,
             None if classes is None else classes.ctypes.data,
         )
+        self._spare.append(memory)
 
 
 def _as_rates(name: str, rates: npt.ArrayLike | None, layers: int) -> Float64Array:

@@ -63,7 +63,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "trit_host_log_mel": (_SIZE, (_P, _SIZE, _SIZE, _P, _P)),
     "trit_host_chips_sizes": (_SIZE, (_P, ctypes.POINTER(_SIZE))),
     "trit_host_chips_prepare": (None, (_P, _P, _SIZE, _P, _P)),
-    "trit_host_chips_draw": (None, (_P, ctypes.c_uint64, _P)),
+    "trit_host_chips_draw": (None, (_P, _P, _SIZE, _P)),
     "trit_host_chips_errors": (_SIZE, (_P, _P, _U32, ctypes.c_int64, _P, _P, _SIZE)),
     "trit_host_chips_run": (None, (_P, _P, _SIZE, _P, _P, _P, _SIZE, _P, _P)),
 }

@@ -33,8 +33,8 @@ typedef struct worker {
 size_t trit_host_chips_sizes(const trit_chips *chips, size_t sizes[3]);
 void trit_host_chips_prepare(const trit_chips *chips, const uint8_t *images, size_t count, uint8_t *memory,
                              uint8_t *blocks);
-void trit_host_chips_draw(const trit_chips *chips, uint64_t index, uint8_t *memory);
-void trit_host_chips_run(const trit_chips *chips, uint8_t *const *drawn, size_t drawn_count, uint8_t *memory,
+void trit_host_chips_draw(const trit_chips *chips, const uint64_t *numbers, size_t count, uint8_t *memory);
+void trit_host_chips_run(const trit_chips *chips, uint8_t *drawn, size_t drawn_count, uint8_t *memory,
                          const uint8_t *blocks, const uint8_t *images, size_t count, float *scores, uint32_t *classes);
 
 static size_t smaller(size_t a, size_t b) {
@@ -132,6 +132,7 @@ size_t trit_lay_out_chip(const trit_chips *chips, const trit_first *first, uint8
     chip->file = take(memory, &used, trit_head(chips->plan)->size);
     chip->classes = take(memory, &used, bands);
     for (i = 0; i < 2; i++) chip->hazards[i] = (double *)(void *)take(memory, &used, columns * sizeof(double));
+    chip->block_rows = (uint32_t *)(void *)take(memory, &used, first->exists ? first->synapses.rows * (size_t)4 : 0);
     for (i = 0; i < 2; i++) {
         size_t starts = first->exists ? (size_t)first->synapses.columns + 1 : 0;
         chip->wrong.starts[i] = (uint32_t *)(void *)take(memory, &used, starts * 4);
@@ -254,13 +255,16 @@ static void widen(const trit_plan *plan, const trit_first *first, uint8_t *file)
     }
 }
 
-/* Draws a chip's errors into its memory. */
-void trit_host_chips_draw(const trit_chips *chips, uint64_t index, uint8_t *memory) {
+/* Draws the errors of chips with these numbers, one after the other in memory, for trit_host_chips_run. */
+void trit_host_chips_draw(const trit_chips *chips, const uint64_t *numbers, size_t count, uint8_t *memory) {
     trit_first first = trit_first_layer(chips);
     trit_chip chip;
-    trit_lay_out_chip(chips, &first, memory, &chip);
-    trit_draw_chip(chips, &first, index, &chip);
-    if (first.exists && first.flat) widen(chips->plan, &first, chip.file);
+    size_t i;
+    for (i = 0; i < count; i++) {
+        memory += trit_lay_out_chip(chips, &first, memory, &chip);
+        trit_draw_chip(chips, &first, numbers[i], &chip);
+        if (first.exists && first.flat) widen(chips->plan, &first, chip.file);
+    }
 }
 
 /* What trit_correct_word_avx512 does, in plain C. */
@@ -410,7 +414,7 @@ static void run_block(const trit_chips *chips, const trit_first *first, const wo
 
 /* Runs drawn chips on all images. `blocks` are the prepared ones, or null: then each is prepared for these chips. Gives
  * scores [chip][image][...] or classes [chip][image], those of the highest scores, or both; what is null is left out. */
-void trit_host_chips_run(const trit_chips *chips, uint8_t *const *drawn, size_t drawn_count, uint8_t *memory,
+void trit_host_chips_run(const trit_chips *chips, uint8_t *drawn, size_t drawn_count, uint8_t *memory,
                          const uint8_t *blocks, const uint8_t *images, size_t count, float *scores, uint32_t *classes) {
     const trit_first first = trit_first_layer(chips);
     const size_t outputs_size = trit_output_size(chips->plan);
@@ -420,11 +424,12 @@ void trit_host_chips_run(const trit_chips *chips, uint8_t *const *drawn, size_t 
     block b;
     lay_out_worker(chips, &first, memory, &w);
     if (chips->read && drawn_count > 0) {
-        trit_lay_out_chip(chips, &first, drawn[0], &chip);
+        trit_lay_out_chip(chips, &first, drawn, &chip);
         memcpy(w.reads.file, chip.file, trit_head(chips->plan)->size);
     }
     for (at = 0; at < count; at += TRIT_BLOCK) {
         const size_t images_left = smaller(count - at, TRIT_BLOCK);
+        uint8_t *next = drawn;
         if (first.exists && blocks) blocks += lay_out_block(&first, (uint8_t *)(uintptr_t)blocks, &b);
         if (first.exists && !blocks) {
             lay_out_block(&first, w.block, &b);
@@ -434,7 +439,7 @@ void trit_host_chips_run(const trit_chips *chips, uint8_t *const *drawn, size_t 
             outputs out = {NULL, NULL};
             if (scores) out.scores = scores + i * count * outputs_size;
             if (classes) out.classes = classes + i * count;
-            trit_lay_out_chip(chips, &first, drawn[i], &chip);
+            next += trit_lay_out_chip(chips, &first, next, &chip);
             run_block(chips, &first, &w, &chip, &b, images, at, images_left, out);
         }
     }

@@ -48,6 +48,7 @@ typedef struct trit_chip {
     uint8_t *file;      /* the plan as the chip reads it */
     uint8_t *classes;   /* of each column's bands */
     double *hazards[2]; /* of each column: sums of -log(1 - p) over its synapses, when programmed and when read */
+    uint32_t *block_rows; /* of the first layer's rows */
     trit_wrong wrong;
 } trit_chip;
 

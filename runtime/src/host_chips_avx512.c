@@ -19,7 +19,7 @@ typedef struct half_sums {
 
 AVX512_INLINE half_sums add_rows(half_sums sums, const uint8_t *window, const uint32_t *rows, uint32_t count) {
     uint32_t i;
-    for (i = 0; i < count; i++) {
+    AVX512_UNROLL for (i = 0; i < count; i++) {
         const __m512i codes = avx512_load(window + (size_t)rows[i] * TRIT_BLOCK);
         sums.all = _mm512_add_epi16(sums.all, codes);
         sums.odd = _mm512_add_epi16(sums.odd, _mm512_srli_epi16(codes, 8));

@@ -13,6 +13,7 @@
 #define CLASS_STREAM 0u /* streams of random numbers of a layer */
 #define PROGRAMMED_STREAM 1u
 #define READ_STREAM 2u /* and one for each block behind it */
+#define STOCK 8u
 
 typedef struct generator {
     uint64_t state[4];
@@ -55,9 +56,9 @@ static double uniform(generator *g) {
 
 /* -log of a uniform number u = m * 2^e, 1 <= m < 2: log m = log sqrt 2 + 2 atanh((m - sqrt 2) / (m + sqrt 2)), of whose
  * series seven terms are exact to 1e-12. Without libm the same on every machine. */
-static double exponential(generator *g) {
+static double minus_log(double u) {
     const double root = 1.4142135623730951, log_2 = 0.6931471805599453;
-    double u = uniform(g), m, s, square, sum;
+    double m, s, square, sum;
     uint64_t bits;
     int32_t e;
     memcpy(&bits, &u, sizeof bits);
@@ -129,8 +130,12 @@ typedef struct walk {
     const uint8_t *classes;        /* of the layer's bands */
     const uint8_t *kept;           /* the chip's file, whose errors stay as they are; null for those errors themselves */
     generator g;
-    double left; /* of hazards, up to the next candidate */
-    uint32_t column, row; /* the next to look at */
+    double stock[STOCK]; /* of exponentially distributed numbers: made at once, none waits for the one before */
+    uint32_t used;       /* of them */
+    double left;         /* of hazards, up to the next candidate */
+    uint32_t column, row, end; /* the next to look at, and the end of its band */
+    const double *band;        /* rates of that band */
+    const uint8_t *next_class; /* of the band behind it */
 } walk;
 
 typedef struct misread {
@@ -138,6 +143,16 @@ typedef struct misread {
     int32_t stored, read;
     place at;
 } misread;
+
+static double exponential(walk *w) {
+    uint32_t i;
+    if (w->used == STOCK) {
+        for (i = 0; i < STOCK; i++) w->stock[i] = uniform(&w->g);
+        for (i = 0; i < STOCK; i++) w->stock[i] = minus_log(w->stock[i]);
+        w->used = 0;
+    }
+    return w->stock[w->used++];
+}
 
 static walk walk_layer(const trit_chips *chips, const trit_synapses *s, const trit_chip *chip, int reads, uint64_t stream) {
     walk w;
@@ -148,18 +163,22 @@ static walk walk_layer(const trit_chips *chips, const trit_synapses *s, const tr
     w.classes = chip->classes + s->first_band;
     w.kept = reads ? chip->file : NULL;
     w.g = generator_of(chips, *chip->index, s->layer, stream);
-    w.left = exponential(&w.g);
-    w.column = w.row = 0;
+    w.used = STOCK;
+    w.left = exponential(&w);
+    w.column = UINT32_MAX; /* before the first */
+    w.row = w.end = s->rows;
+    w.band = NULL;
+    w.next_class = NULL;
     return w;
 }
 
 /* Does the candidate err, and how? */
-static int errs(walk *w, const double *rates, uint32_t row, misread *found) {
+static int errs(walk *w, uint32_t row, misread *found) {
     const trit_synapses *s = w->layer;
     const double u = uniform(&w->g), *of;
     found->at = place_of(s, row, w->column);
     found->stored = value_at(s, s->call.file, found->at);
-    of = rates + 1 + 2 * (found->stored + 1);
+    of = w->band + 1 + 2 * (found->stored + 1);
     if (u >= of[1]) return 0;
     if (w->kept && value_at(s, w->kept, found->at) != found->stored) return 0;
     found->row = row;
@@ -172,54 +191,61 @@ static int errs(walk *w, const double *rates, uint32_t row, misread *found) {
 }
 
 /* Goes on to the next candidate in the band that `row` lies in. Returns its row, or the band's end. */
-static uint32_t pass_over(walk *w, const double *rates, uint32_t end) {
-    double all = rates[0] * (end - w->row), rows;
+static uint32_t pass_over(walk *w, double hazard) {
+    double all = hazard * (w->end - w->row);
     uint32_t row;
     if (all <= w->left) {
         w->left -= all;
-        return end;
+        return w->end;
     }
-    rows = w->left / rates[0];
-    row = w->row + (uint32_t)rows;
-    w->left = exponential(&w->g);
-    return row < end ? row : end - 1; /* the quotient is rounded */
+    row = w->row + (uint32_t)(w->left / hazard);
+    w->left = exponential(w);
+    return row < w->end ? row : w->end - 1; /* the quotient is rounded */
 }
 
-static int next_misread(walk *w, misread *found) {
-    const trit_synapses *s = w->layer;
-    for (; w->column < s->columns; w->column++, w->row = 0) {
-        if (w->row == 0 && w->hazards[w->column] <= w->left) {
-            w->left -= w->hazards[w->column];
-            continue;
+static int next_in_column(walk *w, misread *found) {
+    const uint32_t rows = w->layer->rows, array_rows = w->chips->array_rows;
+    while (w->row < rows) {
+        uint32_t row;
+        if (w->row == w->end) {
+            w->end = rows - w->row < array_rows ? rows : w->row + array_rows;
+            w->band = w->rates + (size_t)*w->next_class++ * TRIT_RATES;
         }
-        while (w->row < s->rows) {
-            const uint32_t band = w->row / w->chips->array_rows;
-            const uint32_t left = s->rows - band * w->chips->array_rows;
-            const uint32_t end = s->rows - left + (left < w->chips->array_rows ? left : w->chips->array_rows);
-            const double *rates = w->rates + w->classes[(size_t)w->column * s->bands + band] * TRIT_RATES;
-            const uint32_t row = pass_over(w, rates, end);
-            w->row = row == end ? end : row + 1;
-            if (row != end && errs(w, rates, row, found)) return 1;
-        }
+        row = pass_over(w, w->band[0]);
+        w->row = row == w->end ? row : row + 1;
+        if (row != w->end && errs(w, row, found)) return 1;
     }
     return 0;
 }
 
-/* Row of a block that the synapse meets, from the window's first on. */
-static uint32_t row_in_block(const trit_first *first, const misread *m) {
+static int next_misread(walk *w, misread *found) {
+    const trit_synapses *s = w->layer;
+    while (!next_in_column(w, found)) {
+        while (++w->column < s->columns && w->hazards[w->column] <= w->left) w->left -= w->hazards[w->column];
+        if (w->column >= s->columns) return 0;
+        w->row = w->end = 0;
+        w->next_class = w->classes + (size_t)w->column * s->bands;
+    }
+    return 1;
+}
+
+/* Rows of a block that a column's synapses meet, from the window's first on; those of a group lie its channels further. */
+static void list_block_rows(const trit_first *first, uint32_t *block_rows) {
     const trit_call *c = &first->synapses.call;
-    uint32_t values = trit_conv_group_channels(c), tap = m->row / values;
-    uint32_t y = tap / c->step->kernel[1] * c->step->dilation[0], x = tap % c->step->kernel[1] * c->step->dilation[1];
-    uint32_t group = m->column / (c->out->channels / c->step->groups);
-    return (y * first->width + x) * c->in->channels + group * values + m->row % values;
+    uint32_t y, x, i;
+    for (y = 0; y < c->step->kernel[0]; y++)
+        for (x = 0; x < c->step->kernel[1]; x++)
+            for (i = 0; i < trit_conv_group_channels(c); i++)
+                *block_rows++ = (y * c->step->dilation[0] * first->width + x * c->step->dilation[1]) * c->in->channels + i;
 }
 
 /* Puts a layer's errors into `file` and, where it is the first layer, into `wrong`. */
-static void take_errors(walk *w, const trit_first *first, uint8_t *file, const trit_wrong *wrong) {
+static void take_errors(walk *w, const trit_first *first, const uint32_t *block_rows, uint8_t *file,
+                        const trit_wrong *wrong) {
     const trit_synapses *s = w->layer;
     const int is_first = trit_is_first(first, s);
     const int step = s->call.step->weight_kind == TRIT_KIND_TERNARY ? 1 : 2;
-    uint32_t counts[2] = {0, 0}, column = 0;
+    uint32_t counts[2] = {0, 0}, column = 0, group = 0;
     misread m;
     while (next_misread(w, &m)) {
         int side = m.read < m.stored, size = (side ? m.stored - m.read : m.read - m.stored) / step;
@@ -228,8 +254,9 @@ static void take_errors(walk *w, const trit_first *first, uint8_t *file, const t
         for (; column <= m.column; column++) {
             wrong->starts[0][column] = counts[0];
             wrong->starts[1][column] = counts[1];
+            group = column / (s->columns / s->call.step->groups) * trit_conv_group_channels(&s->call);
         }
-        for (; size > 0; size--) wrong->rows[side][counts[side]++] = row_in_block(first, &m);
+        for (; size > 0; size--) wrong->rows[side][counts[side]++] = group + block_rows[m.row];
     }
     for (; is_first && column <= s->columns; column++) {
         wrong->starts[0][column] = counts[0];
@@ -263,12 +290,13 @@ static void draw_classes(const trit_chips *chips, const trit_synapses *s, const 
 void trit_draw_chip(const trit_chips *chips, const trit_first *first, uint64_t index, const trit_chip *chip) {
     trit_synapses s = trit_before_layers();
     *chip->index = index;
+    if (first->exists) list_block_rows(first, chip->block_rows);
     memcpy(chip->file, chips->plan->data, trit_head(chips->plan)->size);
     while (trit_next_synapses(chips, &s)) {
         walk w;
         draw_classes(chips, &s, chip);
         w = walk_layer(chips, &s, chip, 0, PROGRAMMED_STREAM);
-        take_errors(&w, first, chip->file, &chip->wrong);
+        take_errors(&w, first, chip->block_rows, chip->file, &chip->wrong);
     }
 }
 
@@ -284,7 +312,7 @@ void trit_draw_reads(const trit_chips *chips, const trit_first *first, const tri
     while (trit_next_synapses(chips, &s)) {
         walk w = walk_layer(chips, &s, chip, 1, READ_STREAM + block);
         if (!trit_is_first(first, &s)) copy_weights(&s, chip->file, reads->file);
-        take_errors(&w, first, reads->file, &reads->wrong);
+        take_errors(&w, first, chip->block_rows, reads->file, &reads->wrong);
     }
 }
 
