@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on many simulated RRAM chips, each with its own wrong synapses: a Monte Carlo simulation on packed bits.
 
-The synapses of a layer are its binary or ternary weights as a matrix [K][O], a row for each input of a window in the order
-(kernel row, kernel column, channel of the group), a column for each output channel. Layers with int8 weights lie on no
-array and have no errors. An array holds `array_rows` rows; each column of each array has a sense amplifier of its own.
+The synapses of a layer are its binary or ternary weights as a matrix [K][O]: a row for each input of a window in the
+order (kernel row, kernel column, channel of the group), a column for each output channel. Layers with int8 weights lie
+on no array and have no errors. An array holds `array_rows` rows; each of its columns has a sense amplifier of its own.
 
-Errors that a chip keeps: the amplifiers' mismatch puts every (range of array rows, column) into one of C classes, all as
-likely, and each of its synapses reads another value than the stored one with the class's probabilities, independently.
-Errors of a read: on top of them, what a synapse without such an error stores reads as another value, drawn anew for each
-block of BLOCK images, the images 0 ... BLOCK - 1, BLOCK ... of a layer dense or convolutional.
+Errors that a chip keeps: the amplifiers' mismatch puts every (range of array rows, column) into one of C classes, all
+as likely. Each of its synapses reads another value than the stored one with the class's probabilities, independently.
+
+Errors of a read: on top of them, a synapse without such an error reads another value than the stored one. This is drawn
+anew for each block of BLOCK images, the images 0 ... BLOCK - 1 and so on, in dense layers and convolutions alike.
 
 Probabilities are arrays [3][3] of float64, the row the stored value, the column the one that is read, in the order
--1, 0, +1, rows summing up to 1; [C][3][3] for each class; [L][C][3][3] for each layer of synapses too. Of binary layers the
-entries of row and column 0 do not count: -1 ↔ +1 with their probability, else the read is right.
+-1, 0, +1, with rows that sum up to 1; [C][3][3] has them for each class, [L][C][3][3] for each layer of synapses. In
+binary layers -1 and +1 are read as each other with their probabilities, and else right: row and column 0 do not count.
 """
 
 from __future__ import annotations
@@ -69,9 +70,9 @@ class Errors:
 class Chips:
     """Chips that run one plan on the same images.
 
-    `plan` and `variant` are as Session takes them, images uint8 as Session.run does; `array_rows` is the rows of an array.
-    A chip is a number; equal (seed, chip) draw equal errors, whatever the threads or the other chips. Raises TritError
-    where the plan is none, has no layer of synapses, or the images do not fit.
+    `plan` and `variant` are as Session takes them, `images` as Session.run does. A chip is a number: equal (seed, chip)
+    draw equal errors, whatever the threads, the images or the other chips. Raises TritError where the plan is none or
+    has no layer of synapses, or the images do not fit.
     """
 
     def __init__(
@@ -200,7 +201,9 @@ class Chips:
     def _table(self, rates: Float64Array, classes: int) -> Float64Array:
         """[L][C][RATES] as in host_chips.h."""
         if rates.shape[1] not in (1, classes):
-            raise TritError(f"rates of {rates.shape[1]} classes and of {classes}; give both the same classes, or one none")
+            raise TritError(
+                f"rates of {rates.shape[1]} classes and of {classes}; give both the same classes, or one none"
+            )
         rates = np.broadcast_to(rates, (len(self.layers), classes, 3, 3)).copy()
         for layer, step in enumerate(self.layers):
             if step.weight_kind == "binary":
@@ -247,8 +250,10 @@ def _as_rates(name: str, rates: npt.ArrayLike | None, layers: int) -> Float64Arr
         raise TritError(f"rates {name} have shape {array.shape}; they are [3][3], [C][3][3] or [L][C][3][3]")
     array = array.reshape((1,) * (4 - array.ndim) + array.shape)
     if array.shape[0] not in (1, layers) or not 1 <= array.shape[1] <= MOST_CLASSES:
-        raise TritError(f"rates {name} are for {array.shape[0]} layers and {array.shape[1]} classes; there are {layers} "
-                        f"layers of synapses and up to {MOST_CLASSES} classes")  # fmt: skip
+        found = f"{array.shape[0]} layers and {array.shape[1]} classes"
+        raise TritError(
+            f"rates {name} are for {found}; there are {layers} layers of synapses and up to {MOST_CLASSES} classes"
+        )
     if not (array >= 0).all() or (abs(array.sum(axis=-1) - 1) > SUM_TOLERANCE).any():
         raise TritError(f"rates {name}: a row's probabilities are not at least 0 and in sum 1")
     return array

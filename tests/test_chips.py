@@ -71,7 +71,9 @@ def with_errors(graph: Graph, errors: Sequence[Errors]) -> Graph:
     return replace(graph, nodes=nodes)
 
 
-def check(graph: Graph, count: int, variant: str | None = None, lanes: int = 16, read: np.ndarray | None = None) -> None:
+def check(
+    graph: Graph, count: int, variant: str | None = None, lanes: int = 16, read: np.ndarray | None = None
+) -> None:
     """Scores of two chips are the reference's with the errors that they drew, block by block."""
     images = random_input(graph, count, np.random.default_rng(count))
     chips = Chips(to_plan(graph, lanes), images, ROWS, variant)
@@ -128,14 +130,16 @@ def test_channels_at_word_boundaries(outputs: int, variant: str) -> None:
         (33, {"kernel": (5, 5), "stride": (2, 2)}),
     ],
 )
-def test_convolutions_as_first_layer(channels: int, arguments: dict[str, object], activations: str, variant: str) -> None:
+def test_convolutions_as_first_layer(
+    channels: int, arguments: dict[str, object], activations: str, variant: str
+) -> None:
     for weights in SYNAPSES:
         build = builder(np.random.default_rng(0), (channels, 7, 8), 128)
         build.conv(channels if arguments.get("groups") == channels else 36, weights, **arguments)  # type: ignore[arg-type]
         check(first_layer(build, activations), BLOCK + 3, variant, read=READ if channels == 3 else None)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_random_networks_give_the_references_bits(seed: int) -> None:
     """Among them some whose first layer is none to correct, or has int8 weights."""
     kinds: tuple[WeightKind, ...] = SYNAPSES if seed % 2 else ("ternary", "int8")

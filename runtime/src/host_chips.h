@@ -12,6 +12,9 @@
 #define TRIT_BLOCK 64u         /* images that go through a chip together; reads are drawn anew for each block */
 #define TRIT_RATES 7u          /* numbers of a class: see trit_chips */
 #define TRIT_HALF_BLOCK (TRIT_BLOCK / 2)
+#define TRIT_TOGETHER 16u      /* images that are prepared before they are put into their block: a cache line of words */
+#define TRIT_MOST_ROWS 128u    /* whose codes' sums 16 bits hold, also with a sign: 128 * 255 < 2^15 */
+#define TRIT_CACHE_LINE 64u
 
 /* What all chips have in common; trit.runtime.chips has it in Python.
  *
@@ -60,6 +63,27 @@ typedef struct trit_first {
     int exists, flat;       /* flat: behind it are single pixels, so that a block's images can be pixels of one image */
 } trit_first;
 
+/* A block of images in memory. Even columns of `codes` hold the first half, which a mask separates from the second. */
+typedef struct trit_block {
+    uint8_t *codes;   /* [row][TRIT_BLOCK]: the padded images in the order (height, width, channels) */
+    int32_t *exact;   /* [pixel][channel][TRIT_BLOCK]: accumulators without errors */
+    uint32_t *stored; /* [pixel][plane][word][TRIT_BLOCK]: what the output stage makes of them */
+} trit_block;
+
+/* Memory for the first layer. */
+typedef struct trit_scratch {
+    uint8_t *arena;   /* of one image; of a block where the network is flat */
+    int32_t *exact;   /* accumulators of TRIT_TOGETHER images */
+    uint32_t *stored; /* outputs: [image][pixel][plane][word] */
+} trit_scratch;
+
+/* The next `bytes` of memory that may be null, where a cache line begins. */
+static inline uint8_t *trit_take(uint8_t *memory, size_t *used, size_t bytes) {
+    uint8_t *at = memory ? memory + *used : NULL;
+    *used += (bytes + TRIT_CACHE_LINE - 1) / TRIT_CACHE_LINE * TRIT_CACHE_LINE;
+    return at;
+}
+
 static inline int trit_is_first(const trit_first *first, const trit_synapses *s) {
     return first->exists && first->synapses.step == s->step;
 }
@@ -76,6 +100,20 @@ int trit_next_synapses(const trit_chips *chips, trit_synapses *s);
 
 trit_first trit_first_layer(const trit_chips *chips);
 
+size_t trit_stored_words(const trit_first *first); /* of one image's output */
+size_t trit_accumulators(const trit_first *first);
+
+/* Lays a block out in memory, which may be null; returns its bytes. */
+size_t trit_lay_out_block(const trit_first *first, uint8_t *memory, trit_block *b);
+
+/* A block of `count` images; the last one fills it up. */
+void trit_prepare_block(const trit_plan *plan, const trit_first *first, const trit_scratch *scratch,
+                        const uint8_t *images, size_t count, const trit_block *b);
+
+/* The first layer of a chip for one block; `reads` is null or has the reads' errors. */
+void trit_run_first(const trit_first *first, const trit_block *b, const trit_chip *chip, const trit_chip *reads,
+                    uint32_t *stored);
+
 /* Lays a chip out in memory, which may be null; returns its bytes. */
 size_t trit_lay_out_chip(const trit_chips *chips, const trit_first *first, uint8_t *memory, trit_chip *chip);
 
@@ -89,8 +127,8 @@ void trit_draw_reads(const trit_chips *chips, const trit_first *first, const tri
 /* Up to 32 channels of one pixel for a block. Sets bit i of below[image] where channel i is below `lo`, of above[image]
  * where it is not below `hi`, for the channels in `touched`. */
 typedef struct trit_word {
-    const uint8_t *window; /* [row][TRIT_BLOCK] codes: even bytes are the first half of the images, odd ones the others */
-    const int32_t *exact;  /* [channel][TRIT_BLOCK]: accumulators without errors */
+    const uint8_t *window; /* codes from the window's first row on */
+    const int32_t *exact;  /* [channel][TRIT_BLOCK] */
     const trit_wrong *wrong[2];
     uint32_t sources; /* how many of them */
     uint32_t channel, touched;
@@ -104,7 +142,6 @@ static inline uint32_t trit_count_wrong(const trit_wrong *wrong, int side, uint3
     return wrong->starts[side][channel + 1] - wrong->starts[side][channel];
 }
 
-int trit_chips_have_avx512(const trit_plan *plan);
 void trit_correct_word_avx512(const trit_word *word, uint32_t below[TRIT_BLOCK], uint32_t above[TRIT_BLOCK]);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* correct_word of host_chips.c with AVX-512.
+/* correct_word of host_chips_first.c with AVX-512.
  *
  * A row's 64 codes are 32 halfwords: the even codes e, the first half of the block, plus 256 times the odd ones o. The sum
  * of the halfwords modulo 2^16 and that of o, which a shift gives, are all that is needed: that of e is the one less 256
@@ -10,7 +10,6 @@
 
 #if TRIT_HAVE_AVX512
 
-#define MOST_ROWS 128u /* that sums of 16 bits hold: 128 * 255 < 2^15 */
 #define PARTS 4u       /* of 16 images */
 
 typedef struct half_sums {
@@ -33,7 +32,7 @@ AVX512_INLINE half_sums subtract(half_sums a, half_sums b) {
 }
 
 AVX512_INLINE uint32_t at_most(uint32_t count) {
-    return count < MOST_ROWS ? count : MOST_ROWS;
+    return count < TRIT_MOST_ROWS ? count : TRIT_MOST_ROWS;
 }
 
 /* Adds what a channel's wrong synapses change, a window's worth of them at a time. */

@@ -4,76 +4,20 @@
  * Each synapse has a hazard -log(1 - p). The sum of hazards up to the next candidate is exponentially distributed, so that
  * whole columns, bands and runs of synapses are passed over at once. p is the largest error probability of the class's
  * values; a candidate whose value errs less often is taken that much less often. Random numbers depend on nothing but
- * (seed, chip, layer, block): xoshiro256++ (Blackman and Vigna, 2019), seeded by splitmix64.
+ * (seed, chip, layer, block).
  */
 #include <string.h>
 
 #include "host_chips.h"
+#include "host_random.h"
 
 #define CLASS_STREAM 0u /* streams of random numbers of a layer */
 #define PROGRAMMED_STREAM 1u
 #define READ_STREAM 2u /* and one for each block behind it */
 #define STOCK 8u
 
-typedef struct generator {
-    uint64_t state[4];
-} generator;
-
-static uint64_t scramble(uint64_t x) {
-    x += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
-static generator generator_of(const trit_chips *chips, uint64_t chip, uint32_t layer, uint64_t stream) {
-    uint64_t key = scramble(scramble(scramble(scramble(chips->seed) ^ chip) ^ layer) ^ stream);
-    generator g;
-    uint32_t i;
-    for (i = 0; i < 4; i++) g.state[i] = key = scramble(key);
-    return g;
-}
-
-static uint64_t rotate(uint64_t x, int by) {
-    return x << by | x >> (64 - by);
-}
-
-static uint64_t draw(generator *g) {
-    uint64_t *s = g->state, result = rotate(s[0] + s[3], 23) + s[0], t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotate(s[3], 45);
-    return result;
-}
-
-/* Uniform in (0, 1), a multiple of 2^-53. */
-static double uniform(generator *g) {
-    return (double)(draw(g) >> 11 | 1) * (1.0 / 9007199254740992.0);
-}
-
-/* -log of a uniform number u = m * 2^e, 1 <= m < 2: log m = log sqrt 2 + 2 atanh((m - sqrt 2) / (m + sqrt 2)), of whose
- * series seven terms are exact to 1e-12. Without libm the same on every machine. */
-static double minus_log(double u) {
-    const double root = 1.4142135623730951, log_2 = 0.6931471805599453;
-    double m, s, square, sum;
-    uint64_t bits;
-    int32_t e;
-    memcpy(&bits, &u, sizeof bits);
-    e = (int32_t)(bits >> 52) - 1023;
-    bits = (bits & UINT64_C(0xfffffffffffff)) | UINT64_C(0x3ff) << 52;
-    memcpy(&m, &bits, sizeof m);
-    s = (m - root) / (m + root);
-    square = s * s;
-    sum = 1.0 / 11 + square / 13;
-    sum = 1.0 / 9 + square * sum;
-    sum = 1.0 / 7 + square * sum;
-    sum = 1.0 / 5 + square * sum;
-    sum = 1.0 / 3 + square * sum;
-    sum = -((e + 0.5) * log_2 + 2 * s * (1 + square * sum));
-    return sum > 0 ? sum : 0;
+static trit_generator generator_of(const trit_chips *chips, uint64_t chip, uint32_t layer, uint64_t stream) {
+    return trit_seeded(trit_scramble(trit_scramble(trit_scramble(chips->seed) ^ chip) ^ layer) ^ stream);
 }
 
 /* Where a synapse lies in the file: words of its planes, and its bit in them. */
@@ -129,7 +73,7 @@ typedef struct walk {
     const double *rates, *hazards; /* of the layer's classes and columns */
     const uint8_t *classes;        /* of the layer's bands */
     const uint8_t *kept;           /* the chip's file, whose errors stay as they are; null for those errors themselves */
-    generator g;
+    trit_generator g;
     double stock[STOCK]; /* of exponentially distributed numbers: made at once, none waits for the one before */
     uint32_t used;       /* of them */
     double left;         /* of hazards, up to the next candidate */
@@ -147,8 +91,8 @@ typedef struct misread {
 static double exponential(walk *w) {
     uint32_t i;
     if (w->used == STOCK) {
-        for (i = 0; i < STOCK; i++) w->stock[i] = uniform(&w->g);
-        for (i = 0; i < STOCK; i++) w->stock[i] = minus_log(w->stock[i]);
+        for (i = 0; i < STOCK; i++) w->stock[i] = trit_uniform(&w->g);
+        for (i = 0; i < STOCK; i++) w->stock[i] = trit_minus_log(w->stock[i]);
         w->used = 0;
     }
     return w->stock[w->used++];
@@ -175,7 +119,7 @@ static walk walk_layer(const trit_chips *chips, const trit_synapses *s, const tr
 /* Does the candidate err, and how? */
 static int errs(walk *w, uint32_t row, misread *found) {
     const trit_synapses *s = w->layer;
-    const double u = uniform(&w->g), *of;
+    const double u = trit_uniform(&w->g), *of;
     found->at = place_of(s, row, w->column);
     found->stored = value_at(s, s->call.file, found->at);
     of = w->band + 1 + 2 * (found->stored + 1);
@@ -266,13 +210,13 @@ static void take_errors(walk *w, const trit_first *first, const uint32_t *block_
 
 /* Draws the classes, and adds up the columns' hazards. */
 static void draw_classes(const trit_chips *chips, const trit_synapses *s, const trit_chip *chip) {
-    generator g = generator_of(chips, *chip->index, s->layer, CLASS_STREAM);
+    trit_generator g = generator_of(chips, *chip->index, s->layer, CLASS_STREAM);
     uint8_t *classes = chip->classes + s->first_band;
     uint32_t column, band;
     int reads;
     for (column = 0; column < s->columns; column++)
         for (band = 0; band < s->bands; band++)
-            *classes++ = chips->classes == 1 ? 0 : (uint8_t)((draw(&g) >> 32) * chips->classes >> 32);
+            *classes++ = chips->classes == 1 ? 0 : (uint8_t)((trit_draw(&g) >> 32) * chips->classes >> 32);
     for (reads = 0; reads < (chips->read ? 2 : 1); reads++) {
         const double *rates = (reads ? chips->read : chips->programmed) + (size_t)s->layer * chips->classes * TRIT_RATES;
         classes = chip->classes + s->first_band;
