@@ -66,7 +66,7 @@ def test_scores_round_twice(tmp_path: Path, example: Path) -> None:
 def test_nothing_of_a_libc_is_needed() -> None:
     """The device library includes only headers that a freestanding compiler has; no function of a libc."""
     allowed = {"stddef.h", "stdint.h", "immintrin.h", "cpuid.h", "arm_neon.h", "arm_mve.h"}
-    files = [*SOURCES, *RUNTIME.rglob("*.h")]
+    files = [*SOURCES, *(path for path in RUNTIME.rglob("*.h") if not path.name.startswith("host"))]
     for path in files:
         assert set(re.findall(r"#include <(.*)>", path.read_text())) <= allowed, path.name
 
