@@ -136,9 +136,12 @@ class Chips:
             for group in groups:
                 yield from classes(group)
             return
-        with ThreadPoolExecutor(threads) as pool:
+        pool = ThreadPoolExecutor(threads)
+        try:
             for found in pool.map(classes, groups):
                 yield from found
+        finally:  # also where the caller wants no more
+            pool.shutdown(cancel_futures=True)
 
     def errors(
         self,
@@ -151,7 +154,9 @@ class Chips:
         """What the chip's synapses read wrong, layer by layer: always, or only in the reads of a block of images."""
         if block is not None and (read is None or block < 0):
             raise TritError("errors of a block's reads take rates of reads and a block from 0 on")
-        setup, _tables = self._with_rates(seed, programmed, read)
+        setup, tables = self._with_rates(seed, programmed, read)
+        if block is not None:
+            setup.read = tables[1].ctypes.data  # even where no read errs
         memory = _allocate(self._chip_size)
         self._draw(setup, [_number(chip, "chip")], memory.ctypes.data)
         return [self._errors_of(setup, memory, i, -1 if block is None else block) for i in range(len(self.layers))]
@@ -226,7 +231,10 @@ class Chips:
         classes: Classes | None,
     ) -> None:
         """Draws the chips and runs them; `tables` are what the setup points to."""
-        memory = self._spare.pop() if self._spare else _allocate(self._worker_size + self._group * self._chip_size)
+        try:
+            memory = self._spare.pop()  # of the threads' list operations each is atomic
+        except IndexError:
+            memory = _allocate(self._worker_size + self._group * self._chip_size)
         at = memory.ctypes.data + self._worker_size
         self._draw(setup, chips, at)
         self._library.trit_host_chips_run(

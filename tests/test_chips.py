@@ -182,6 +182,16 @@ def test_threads_and_other_chips_change_nothing() -> None:
     np.testing.assert_array_equal(one[4], chips.scores(4, 9, RATES, READ).argmax(axis=1))
     assert any((a != b).any() for a, b in zip(one, chips.run(range(11), 8, RATES, READ), strict=True))
     assert list(chips.run([], 9, RATES)) == []
+    few = chips.run(range(1000), 9, RATES, threads=2)
+    np.testing.assert_array_equal(next(few), next(chips.run([0], 9, RATES)))
+    few.close()  # leaves the others
+
+
+def test_no_images_and_no_read_errors() -> None:
+    graph = mlp("binary", "binary")
+    chips = Chips(to_plan(graph), np.empty((0, 50, 1, 1), np.uint8), ROWS)
+    assert [len(classes) for classes in chips.run(range(2), 0, RATES)] == [0, 0]
+    assert [len(errors.rows) for errors in chips.errors(0, 0, RATES, np.eye(3), block=0)] == [0, 0, 0]
 
 
 def counts(chips: Chips, graph: Graph, rates: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
