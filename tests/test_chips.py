@@ -144,24 +144,20 @@ def test_random_networks_give_the_references_bits(seed: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
-def test_no_synapse_errs_or_all_do(rate: float) -> None:
+def test_no_synapse_errs_or_all_do(rate: float, variant: str) -> None:
+    """All +1 that are read as -1 are more wrong synapses of one sign than 16-bit sums hold."""
     graph = mlp("ternary", "binary", 700)
     images = random_input(graph, 70, np.random.default_rng(0))
-    chips = Chips(to_plan(graph), images, ROWS)
-    rates = np.eye(3) if rate == 0 else np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0.0]])
-    scores = chips.scores(3, 1, rates)
+    chips = Chips(to_plan(graph), images, ROWS, variant)
+    rates = np.eye(3) if rate == 0 else np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0]])
+    nodes = [replace(n, weights=-abs(n.weights)) if isinstance(n, Conv) and rate else n for n in graph.nodes]
+    scores = reference.run(replace(graph, nodes=nodes), images)[:, :, 0, 0]
+    np.testing.assert_array_equal(chips.scores(3, 1, rates), scores)
+    np.testing.assert_array_equal(next(chips.run([3], 1, rates)), scores.argmax(axis=1))
     if rate == 0:
-        np.testing.assert_array_equal(scores, Session(to_plan(graph)).run(images))
-        np.testing.assert_array_equal(next(chips.run([3], 1, rates)), scores.argmax(axis=1))
-    else:
-        inverted = [replace(n, weights=-n.weights) if isinstance(n, Conv) else n for n in graph.nodes]
-        expected = reference.run(replace(graph, nodes=inverted), images)[:, :, 0, 0]
-        np.testing.assert_array_equal(scores, expected)
-    assert sum(len(e.rows) for e in chips.errors(3, 1, rates)) == (0 if rate == 0 else chips_nonzero(graph))
-
-
-def chips_nonzero(graph: Graph) -> int:
-    return sum(np.count_nonzero(node.weights) for node in graph.nodes if isinstance(node, Conv))
+        np.testing.assert_array_equal(chips.scores(3, 1, rates), Session(to_plan(graph), variant).run(images))
+    wrong = sum((n.weights > 0).sum() for n in graph.nodes if isinstance(n, Conv)) if rate else 0
+    assert sum(len(errors.rows) for errors in chips.errors(3, 1, rates)) == wrong
 
 
 def test_a_first_layer_too_large_to_keep_is_prepared_for_each_chip(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a network on many simulated chips, each with its own errors; no part of the device library.
  *
- * The first layer reads the images, the same for all chips: its accumulators are computed once, and a chip adds to them,
- * for each of its wrong synapses, difference times input, for a block of images at a time. The other layers run as ever,
- * on a copy of the plan with the chip's weights.
+ * The first layer reads the images, the same for all chips: its accumulators are computed once, and a chip adds to
+ * them, for each of its wrong synapses, difference times input, for a block of images at a time. The other layers run
+ * as ever, on a copy of the plan with the chip's weights.
  */
 #include <string.h>
 
@@ -65,9 +65,10 @@ size_t trit_lay_out_chip(const trit_chips *chips, const trit_first *first, uint8
     chip->file = trit_take(memory, &used, trit_head(chips->plan)->size);
     chip->classes = trit_take(memory, &used, bands);
     for (i = 0; i < 2; i++) chip->hazards[i] = (double *)(void *)trit_take(memory, &used, columns * sizeof(double));
-    chip->block_rows = (uint32_t *)(void *)trit_take(memory, &used, first->exists ? first->synapses.rows * (size_t)4 : 0);
+    if (!first->exists) return used;
+    chip->block_rows = (uint32_t *)(void *)trit_take(memory, &used, first->synapses.rows * (size_t)4);
     for (i = 0; i < 2; i++) {
-        size_t starts = first->exists ? (size_t)first->synapses.columns + 1 : 0;
+        size_t starts = (size_t)first->synapses.columns + 1;
         chip->wrong.starts[i] = (uint32_t *)(void *)trit_take(memory, &used, starts * 4);
         chip->wrong.rows[i] = (uint32_t *)(void *)trit_take(memory, &used, wrong * 4);
     }
@@ -76,20 +77,24 @@ size_t trit_lay_out_chip(const trit_chips *chips, const trit_first *first, uint8
 
 static size_t lay_out_worker(const trit_chips *chips, const trit_first *first, uint8_t *memory, worker *w) {
     const size_t images = first->flat ? TRIT_BLOCK : 1;
-    size_t used = 0, block_bytes = 0;
+    size_t used = 0, block_bytes = 0, words = 0, sums = 0;
     trit_block b;
-    if (first->exists) block_bytes = trit_lay_out_block(first, NULL, &b);
+    if (first->exists) {
+        block_bytes = trit_lay_out_block(first, NULL, &b);
+        words = trit_stored_words(first) * TRIT_BLOCK;
+        sums = trit_accumulators(first) * TRIT_TOGETHER;
+    }
     w->block = trit_take(memory, &used, block_bytes);
     w->scratch.arena = trit_take(memory, &used, trit_arena_size(chips->plan) * images);
-    w->scratch.stored = (uint32_t *)(void *)trit_take(memory, &used, first->exists ? trit_stored_words(first) * TRIT_BLOCK * 4 : 0);
-    w->scratch.exact = (int32_t *)(void *)trit_take(memory, &used, first->exists ? trit_accumulators(first) * TRIT_TOGETHER * 4 : 0);
+    w->scratch.stored = (uint32_t *)(void *)trit_take(memory, &used, words * 4);
+    w->scratch.exact = (int32_t *)(void *)trit_take(memory, &used, sums * 4);
     w->scores = (float *)(void *)trit_take(memory, &used, trit_output_size(chips->plan) * images * sizeof(float));
     used += trit_lay_out_chip(chips, first, memory ? memory + used : NULL, &w->reads);
     return used;
 }
 
-/* Bytes of a block that is prepared, 0 where the network's first layer is none to correct; of a chip; of a thread's memory.
- * All of it begins cache lines. */
+/* Bytes of a prepared block, 0 where the network's first layer is none to correct; of a chip; of a thread's memory. All
+ * of them begin cache lines. Returns the images of a block. */
 size_t trit_host_chips_sizes(const trit_chips *chips, size_t sizes[3]) {
     trit_first first = trit_first_layer(chips);
     trit_chip chip;
@@ -111,7 +116,8 @@ void trit_host_chips_prepare(const trit_chips *chips, const uint8_t *images, siz
     lay_out_worker(chips, &first, memory, &w);
     for (at = 0; at < count; at += TRIT_BLOCK) {
         blocks += trit_lay_out_block(&first, blocks, &b);
-        trit_prepare_block(chips->plan, &first, &w.scratch, images + at * trit_input_size(chips->plan), smaller(count - at, TRIT_BLOCK), &b);
+        trit_prepare_block(chips->plan, &first, &w.scratch, images, smaller(count - at, TRIT_BLOCK), &b);
+        images += trit_input_size(chips->plan) * TRIT_BLOCK;
     }
 }
 
@@ -133,7 +139,7 @@ void trit_host_chips_draw(const trit_chips *chips, const uint64_t *numbers, size
     for (i = 0; i < count; i++) {
         memory += trit_lay_out_chip(chips, &first, memory, &chip);
         trit_draw_chip(chips, &first, numbers[i], &chip);
-        if (first.exists && first.flat) widen(chips->plan, &first, chip.file);
+        if (first.flat) widen(chips->plan, &first, chip.file);
     }
 }
 
@@ -158,14 +164,15 @@ static void run_rest(const trit_plan *plan, const trit_first *first, const worke
     const size_t size = trit_output_size(plan), classes = first->flat ? size / TRIT_BLOCK : size;
     const uint32_t next = first->exists ? first->synapses.step + 1 : 0;
     const trit_tensor *in = trit_tensors(plan) + next;
+    const size_t words = first->exists ? trit_stored_words(first) : 0;
     size_t i;
-    if (first->exists && first->flat) {
+    if (first->flat) {
         trit_run_steps(plan, next, w->scratch.arena, images, w->scores, NULL, NULL);
         for (i = 0; i < count; i++) put_scores(out, at + i, w->scores + i, TRIT_BLOCK, classes);
         return;
     }
     for (i = 0; i < count; i++) {
-        if (first->exists) memcpy(w->scratch.arena + in->offset, w->scratch.stored + i * trit_stored_words(first), trit_stored_words(first) * 4);
+        if (first->exists) memcpy(w->scratch.arena + in->offset, w->scratch.stored + i * words, words * 4);
         trit_run_steps(plan, next, w->scratch.arena, images + (at + i) * trit_input_size(plan), w->scores, NULL, NULL);
         put_scores(out, at + i, w->scores, 1, classes);
     }
@@ -179,18 +186,20 @@ static void run_block(const trit_chips *chips, const trit_first *first, const wo
     if (reads) trit_draw_reads(chips, first, chip, at / TRIT_BLOCK, reads);
     plan.data = reads ? reads->file : chip->file;
     if (first->exists) {
-        const trit_tensor *out_tensor = trit_tensors(&plan) + first->synapses.step + 1;
-        trit_run_first(first, b, chip, reads, first->flat ? (uint32_t *)(void *)(w->scratch.arena + out_tensor->offset) : w->scratch.stored);
+        const trit_tensor *output = trit_tensors(&plan) + first->synapses.step + 1;
+        uint32_t *stored = w->scratch.stored;
+        if (first->flat) stored = (uint32_t *)(void *)(w->scratch.arena + output->offset);
+        trit_run_first(first, b, chip, reads, stored);
     }
     run_rest(&plan, first, w, images, at, count, out);
 }
 
 /* Runs drawn chips on all images. `blocks` are the prepared ones, or null: then each is prepared for these chips. Gives
- * scores [chip][image][...] or classes [chip][image], those of the highest scores, or both; what is null is left out. */
+ * scores [chip][image][...] or classes [chip][image] of the highest scores, or both; what is null is left out. */
 void trit_host_chips_run(const trit_chips *chips, uint8_t *drawn, size_t drawn_count, uint8_t *memory,
                          const uint8_t *blocks, const uint8_t *images, size_t count, float *scores, uint32_t *classes) {
     const trit_first first = trit_first_layer(chips);
-    const size_t outputs_size = trit_output_size(chips->plan);
+    const size_t image_size = trit_input_size(chips->plan), output_size = trit_output_size(chips->plan);
     size_t at, i;
     trit_chip chip;
     worker w;
@@ -206,11 +215,11 @@ void trit_host_chips_run(const trit_chips *chips, uint8_t *drawn, size_t drawn_c
         if (first.exists && blocks) blocks += trit_lay_out_block(&first, (uint8_t *)(uintptr_t)blocks, &b);
         if (first.exists && !blocks) {
             trit_lay_out_block(&first, w.block, &b);
-            trit_prepare_block(chips->plan, &first, &w.scratch, images + at * trit_input_size(chips->plan), images_left, &b);
+            trit_prepare_block(chips->plan, &first, &w.scratch, images + at * image_size, images_left, &b);
         }
         for (i = 0; i < drawn_count; i++) {
             outputs out = {NULL, NULL};
-            if (scores) out.scores = scores + i * count * outputs_size;
+            if (scores) out.scores = scores + i * count * output_size;
             if (classes) out.classes = classes + i * count;
             next += trit_lay_out_chip(chips, &first, next, &chip);
             run_block(chips, &first, &w, &chip, &b, images, at, images_left, out);

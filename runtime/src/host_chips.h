@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many simulated chips that run one network; no part of the device library. host_chips.c runs them, host_chips_draw.c draws
- * their errors. All memory is the caller's. */
+/* Many simulated chips that run one network; no part of the device library. host_chips.c runs them, host_chips_first.c
+ * their first layer, host_chips_draw.c draws their errors. All memory is the caller's. */
 #ifndef TRIT_HOST_CHIPS_H
 #define TRIT_HOST_CHIPS_H
 
@@ -12,7 +12,7 @@
 #define TRIT_BLOCK 64u         /* images that go through a chip together; reads are drawn anew for each block */
 #define TRIT_RATES 7u          /* numbers of a class: see trit_chips */
 #define TRIT_HALF_BLOCK (TRIT_BLOCK / 2)
-#define TRIT_TOGETHER 16u      /* images that are prepared before they are put into their block: a cache line of words */
+#define TRIT_TOGETHER 16u      /* images that are put into their block together: a cache line of words */
 #define TRIT_MOST_ROWS 128u    /* whose codes' sums 16 bits hold, also with a sign: 128 * 255 < 2^15 */
 #define TRIT_CACHE_LINE 64u
 
@@ -38,20 +38,20 @@ typedef struct trit_synapses {
     size_t first_column, first_band; /* columns, and bands of all columns, of the layers before */
 } trit_synapses;
 
-/* Wrong synapses of the first layer, a column's behind those of the column before: which rows of a block they meet, from
- * the window's first row on. [0]: those that read a higher value than the stored one, [1]: a lower one. A synapse that is
- * wrong by two steps (of 2 in binary layers, else of 1) stands there twice. */
+/* Wrong synapses of the first layer, a column's behind those of the column before: which rows of a block they meet,
+ * from the window's first row on. [0]: those that read a higher value than the stored one, [1]: a lower one. A synapse
+ * that is wrong by two steps (of 2 in binary layers, else of 1) stands there twice. */
 typedef struct trit_wrong {
     uint32_t *starts[2]; /* columns + 1 */
     uint32_t *rows[2];
 } trit_wrong;
 
 typedef struct trit_chip {
-    uint64_t *index;    /* the chip's number */
-    uint8_t *file;      /* the plan as the chip reads it */
-    uint8_t *classes;   /* of each column's bands */
-    double *hazards[2]; /* of each column: sums of -log(1 - p) over its synapses, when programmed and when read */
-    uint32_t *block_rows; /* of the first layer's rows */
+    uint64_t *index;      /* the chip's number */
+    uint8_t *file;        /* the plan as the chip reads it */
+    uint8_t *classes;     /* of each column's bands */
+    double *hazards[2];   /* of each column: sums of -log(1 - p) over its synapses, programmed and read */
+    uint32_t *block_rows; /* that the first layer's rows meet, from the window's first on */
     trit_wrong wrong;
 } trit_chip;
 
@@ -120,7 +120,7 @@ size_t trit_lay_out_chip(const trit_chips *chips, const trit_first *first, uint8
 /* Draws the errors that the chip with this number keeps. */
 void trit_draw_chip(const trit_chips *chips, const trit_first *first, uint64_t index, const trit_chip *chip);
 
-/* Draws the errors of one block's reads: `reads` gets the chip's weights with them and, of the first layer, them alone. */
+/* Draws the errors of one block's reads: `reads` gets the chip's weights with them; of the first layer, them alone. */
 void trit_draw_reads(const trit_chips *chips, const trit_first *first, const trit_chip *chip, uint64_t block,
                      const trit_chip *reads);
 

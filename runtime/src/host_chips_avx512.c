@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* correct_word of host_chips_first.c with AVX-512.
  *
- * A row's 64 codes are 32 halfwords: the even codes e, the first half of the block, plus 256 times the odd ones o. The sum
- * of the halfwords modulo 2^16 and that of o, which a shift gives, are all that is needed: that of e is the one less 256
- * times the other. That is three instructions a row, where widening the codes takes four.
+ * A row's 64 codes are 32 halfwords: the even codes e, the first half of the block, plus 256 times the odd ones o. The
+ * sum of the halfwords modulo 2^16 and that of o, which a shift gives, are all that is needed: that of e is the one
+ * less 256 times the other. That is three instructions a row, where widening the codes takes four; the two vector
+ * ports that execute them are what limits the loop.
  */
 #include "avx512.h"
 #include "host_chips.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which synapses of a chip read wrong, drawn at a cost that goes with their number, not with that of all synapses.
  *
- * Each synapse has a hazard -log(1 - p). The sum of hazards up to the next candidate is exponentially distributed, so that
- * whole columns, bands and runs of synapses are passed over at once. p is the largest error probability of the class's
- * values; a candidate whose value errs less often is taken that much less often. Random numbers depend on nothing but
- * (seed, chip, layer, block).
+ * Each synapse has a hazard -log(1 - p). The sum of hazards up to the next candidate is exponentially distributed, so
+ * that whole columns, bands and runs of synapses are passed over at once. p is the largest error probability of the
+ * class's values; a candidate whose value errs less often is taken that much less often. Random numbers depend on
+ * nothing but (seed, chip, layer, block).
  */
 #include <string.h>
 
@@ -41,8 +41,8 @@ static place place_of(const trit_synapses *s, uint32_t row, uint32_t column) {
     words = trit_words(values);
     tap = values == s->rows ? 0 : row / values;
     row -= tap * values;
-    p.nonzero = c->step->weights / 4 + (size_t)trit_conv_row_words(c) * planes * (column / lanes * lanes) + column % lanes;
-    p.nonzero += ((size_t)tap * planes * words + row / TRIT_WORD_BITS) * lanes;
+    p.nonzero = c->step->weights / 4 + (size_t)trit_conv_row_words(c) * planes * (column / lanes * lanes);
+    p.nonzero += column % lanes + ((size_t)tap * planes * words + row / TRIT_WORD_BITS) * lanes;
     p.sign = p.nonzero + (size_t)(planes - 1) * words * lanes;
     p.bit = row % TRIT_WORD_BITS;
     return p;
@@ -72,7 +72,7 @@ typedef struct walk {
     const trit_synapses *layer;
     const double *rates, *hazards; /* of the layer's classes and columns */
     const uint8_t *classes;        /* of the layer's bands */
-    const uint8_t *kept;           /* the chip's file, whose errors stay as they are; null for those errors themselves */
+    const uint8_t *kept;           /* the chip's file, whose errors stay; null for those errors themselves */
     trit_generator g;
     double stock[STOCK]; /* of exponentially distributed numbers: made at once, none waits for the one before */
     uint32_t used;       /* of them */
@@ -98,11 +98,17 @@ static double exponential(walk *w) {
     return w->stock[w->used++];
 }
 
-static walk walk_layer(const trit_chips *chips, const trit_synapses *s, const trit_chip *chip, int reads, uint64_t stream) {
+/* Rates of the layer's classes. */
+static const double *rates_of(const trit_chips *chips, const trit_synapses *s, int reads) {
+    return (reads ? chips->read : chips->programmed) + (size_t)s->layer * chips->classes * TRIT_RATES;
+}
+
+static walk walk_layer(const trit_chips *chips, const trit_synapses *s, const trit_chip *chip, int reads,
+                       uint64_t stream) {
     walk w;
     w.chips = chips;
     w.layer = s;
-    w.rates = (reads ? chips->read : chips->programmed) + (size_t)s->layer * chips->classes * TRIT_RATES;
+    w.rates = rates_of(chips, s, reads);
     w.hazards = chip->hazards[reads] + s->first_column;
     w.classes = chip->classes + s->first_band;
     w.kept = reads ? chip->file : NULL;
@@ -173,14 +179,15 @@ static int next_misread(walk *w, misread *found) {
     return 1;
 }
 
-/* Rows of a block that a column's synapses meet, from the window's first on; those of a group lie its channels further. */
+/* Rows of a block that a column's synapses meet, from the window's first on; a group's lie its channels further. */
 static void list_block_rows(const trit_first *first, uint32_t *block_rows) {
     const trit_call *c = &first->synapses.call;
     uint32_t y, x, i;
     for (y = 0; y < c->step->kernel[0]; y++)
-        for (x = 0; x < c->step->kernel[1]; x++)
-            for (i = 0; i < trit_conv_group_channels(c); i++)
-                *block_rows++ = (y * c->step->dilation[0] * first->width + x * c->step->dilation[1]) * c->in->channels + i;
+        for (x = 0; x < c->step->kernel[1]; x++) {
+            const uint32_t pixel = y * c->step->dilation[0] * first->width + x * c->step->dilation[1];
+            for (i = 0; i < trit_conv_group_channels(c); i++) *block_rows++ = pixel * c->in->channels + i;
+        }
 }
 
 /* Puts a layer's errors into `file` and, where it is the first layer, into `wrong`. */
@@ -218,7 +225,7 @@ static void draw_classes(const trit_chips *chips, const trit_synapses *s, const 
         for (band = 0; band < s->bands; band++)
             *classes++ = chips->classes == 1 ? 0 : (uint8_t)((trit_draw(&g) >> 32) * chips->classes >> 32);
     for (reads = 0; reads < (chips->read ? 2 : 1); reads++) {
-        const double *rates = (reads ? chips->read : chips->programmed) + (size_t)s->layer * chips->classes * TRIT_RATES;
+        const double *rates = rates_of(chips, s, reads);
         classes = chip->classes + s->first_band;
         for (column = 0; column < s->columns; column++) {
             double sum = 0;
@@ -263,8 +270,8 @@ void trit_draw_reads(const trit_chips *chips, const trit_first *first, const tri
 size_t trit_host_chips_errors(const trit_chips *chips, uint8_t *memory, uint32_t layer, int64_t block, uint32_t *places,
                               int8_t *values, size_t most);
 
-/* Errors of a layer of a drawn chip: those that it keeps where `block` is negative, else those of the block's reads. Writes
- * up to `most` pairs (row, column) and (stored, read) and returns how many errors there are. */
+/* Errors of a layer of a drawn chip: those that it keeps where `block` is negative, else those of the block's reads.
+ * Writes up to `most` pairs (row, column) and (stored, read) and returns how many errors there are. */
 size_t trit_host_chips_errors(const trit_chips *chips, uint8_t *memory, uint32_t layer, int64_t block, uint32_t *places,
                               int8_t *values, size_t most) {
     trit_first first = trit_first_layer(chips);

@@ -37,6 +37,7 @@ trit_first trit_first_layer(const trit_chips *chips) {
         if (steps[i].input <= at || (reads_two && steps[i].other <= at)) first.exists = 0;
         if (!is_pixel(trit_tensors(plan) + i + 1) || !has_pixel_window(steps + i)) first.flat = 0;
     }
+    if (!first.exists) first.flat = 0;
     return first;
 }
 
@@ -115,8 +116,8 @@ void trit_prepare_block(const trit_plan *plan, const trit_first *first, const tr
     }
 }
 
-/* What host_chips_avx512.c does, in plain C. A row's 64 codes are 32 halfwords: the even codes, the first half of the block,
- * plus 256 times the odd ones. */
+/* What host_chips_avx512.c does, in plain C. A row's 64 codes are 32 halfwords: the even codes, the first half of the
+ * block, plus 256 times the odd ones. */
 typedef struct half_sums {
     uint16_t all[TRIT_HALF_BLOCK], odd[TRIT_HALF_BLOCK]; /* modulo 2^16 */
 } half_sums;
@@ -176,17 +177,19 @@ static uint32_t touched_channels(const trit_word *word, uint32_t channels) {
     for (source = 0; source < word->sources; source++)
         for (i = 0; i < channels; i++) {
             const trit_wrong *wrong = word->wrong[source];
-            uint32_t count = trit_count_wrong(wrong, 0, word->channel + i) + trit_count_wrong(wrong, 1, word->channel + i);
+            const uint32_t channel = word->channel + i;
+            const uint32_t count = trit_count_wrong(wrong, 0, channel) + trit_count_wrong(wrong, 1, channel);
             touched |= (uint32_t)(count != 0) << i;
         }
     return touched;
 }
 
 /* Corrects one word of all images and stores it: images lie `stride` words apart. */
-static void store_word(const trit_call *c, const trit_word *word, const uint32_t *exact, uint32_t *stored, size_t stride) {
+static void store_word(const trit_call *c, const trit_word *word, const uint32_t *exact, uint32_t *stored,
+                       size_t stride) {
     const uint32_t words = trit_words(c->out->channels), planes = trit_planes(c->out->kind);
-    const uint32_t flip = *trit_words_at(c, c->step->parameters, planes * c->out->channels + word->channel / TRIT_WORD_BITS);
-    const uint32_t touched = word->touched;
+    const uint32_t flip_at = planes * c->out->channels + word->channel / TRIT_WORD_BITS;
+    const uint32_t flip = *trit_words_at(c, c->step->parameters, flip_at), touched = word->touched;
     uint32_t below[TRIT_BLOCK], above[TRIT_BLOCK], i;
     if (touched) (c->variant == TRIT_VARIANT_AVX512 ? trit_correct_word_avx512 : correct_word)(word, below, above);
     for (i = 0; i < TRIT_BLOCK && !touched; i++, stored += stride) {

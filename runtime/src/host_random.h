@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random numbers, the same on every machine: xoshiro256++ (Blackman and Vigna, ACM TOMS 47(4), 2021), seeded by splitmix64. */
+/* Random numbers, the same on every machine: xoshiro256++, seeded by splitmix64 (Blackman and Vigna, "Scrambled linear
+ * pseudorandom number generators", ACM TOMS 47(4), 2021). */
 #ifndef TRIT_HOST_RANDOM_H
 #define TRIT_HOST_RANDOM_H
 

@@ -15,8 +15,8 @@ static inline void trit_run_step(const trit_call *call) {
 }
 
 /* Steps first ... of a plan, in an arena that is large enough and has what the steps before them wrote. */
-static inline void trit_run_steps(const trit_plan *plan, uint32_t first, void *arena, const uint8_t *input, float *output,
-                                  trit_step_hook hook, void *user) {
+static inline void trit_run_steps(const trit_plan *plan, uint32_t first, void *arena, const uint8_t *input,
+                                  float *output, trit_step_hook hook, void *user) {
     uint8_t *base = (uint8_t *)arena;
     uint32_t count = trit_step_count(plan), i;
     for (i = first; i < count; i++) {
