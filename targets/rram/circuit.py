@@ -25,28 +25,16 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.runtime.errors import TritError, Unavailable
+from trit.targets.rram.operating_point import OperatingPoint
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[int], None]  # called with the number of points that are done
 
-CORNERS = ("tt", "ss", "ff", "sf", "fs")  # nMOS, pMOS: typical, slow, fast
 CHUNK = 200  # points that one ngspice process simulates
 SEN_EDGE = 50e-12  # s
 # Without the first line ngspice starts as many threads as there are processors for nine transistors.
 SPICEINIT = "set num_threads=1\nset ngbehavior=hsa\n"
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """How the amplifier is used: supply in V, time from SEN to the sampling in s, capacitance of each bit line in F,
-    temperature in °C, and the transistors' corner, one of CORNERS."""
-
-    vdd: float
-    read_time: float
-    bit_line_capacitance: float = 100e-15
-    temperature: float = 27.0
-    corner: str = "tt"
 
 
 @dataclass(frozen=True)
@@ -59,17 +47,19 @@ class Process:
     library: Path
     width: float = 1e-6
     length: float = 0.13e-6
-    precharge: float = 100e-9
+    precharge: float = 200e-9
 
 
 @dataclass(frozen=True)
 class Reads:
     """What ngspice gave for N reads.
 
-    fall_times (N, 2): when the outputs of bit line and complement fall through VDD/2, in s after SEN rises to VDD/2;
-    inf where they do not before the sampling. energy (N,): drawn from VDD by the read and the precharge after it, in J.
+    precharged (N,): the lower output's voltage when SEN rises, over VDD. fall_times (N, 2): when the outputs of bit
+    line and complement fall through VDD/2, in s after SEN rises to VDD/2; inf where they do not before the sampling.
+    energy (N,): drawn from VDD by the read and the precharge after it, in J; NaN if it was not asked for.
     """
 
+    precharged: FloatArray
     fall_times: FloatArray
     energy: FloatArray
 
@@ -108,7 +98,7 @@ def simulate(
     """
     points = np.stack(np.broadcast_arrays(bit_line, complement, shift_bit_line, shift_complement), axis=-1)
     points = np.atleast_2d(points).astype(np.float64)
-    results = np.empty((len(points), 3))
+    results = np.empty((len(points), len(_MEASURED)))
     for start in range(0, len(points), CHUNK):
         chunk = points[start : start + CHUNK]
         commands = [_commands(process, point, values, energy) for values in chunk]
@@ -117,7 +107,8 @@ def simulate(
             progress(start + len(chunk))
     times = results[:, :2] - process.precharge - SEN_EDGE / 2
     # The precharge after the read makes the outputs move, too.
-    return Reads(np.where(times < point.read_time, times, np.inf), -point.vdd * results[:, 2])
+    times = np.where(times < point.read_time, times, np.inf)
+    return Reads(results[:, 3:].min(axis=1) / point.vdd, times, -point.vdd * results[:, 2])
 
 
 def waveforms(process: Process, point: OperatingPoint, bit_line: float, complement: float) -> FloatArray:
@@ -144,7 +135,6 @@ def version() -> str:
 
 def run_ngspice(process: Process, point: OperatingPoint, commands: str) -> str:
     """Standard output of ngspice for the netlist with these commands. Raises Unavailable, TritError."""
-    check_corner(point.corner)
     rise, read = process.precharge, point.read_time
     netlist = (
         resources.files("trit.targets.rram")
@@ -176,12 +166,6 @@ def run_ngspice(process: Process, point: OperatingPoint, commands: str) -> str:
         return _ngspice(["-b", "read.sp"], folder)
 
 
-def check_corner(corner: str) -> None:
-    """Raises TritError for a corner that is none of CORNERS."""
-    if corner not in CORNERS:
-        raise TritError(f"corner {corner!r} is none of {', '.join(CORNERS)}")
-
-
 def _ngspice(arguments: Sequence[str], folder: Path | None) -> str:
     if shutil.which("ngspice") is None:
         raise Unavailable("ngspice is not installed (Debian: apt-get install ngspice)")
@@ -209,21 +193,29 @@ def _commands(process: Process, point: OperatingPoint, values: FloatArray, energ
         f"meas tran fall1 when v(q)={point.vdd / 2:.9g} fall=1 td={start:.12g}",
         f"meas tran fall2 when v(qb)={point.vdd / 2:.9g} fall=1 td={start:.12g}",
     ]
+    # A measurement is a vector by its own name from then on, which must not be a node's.
+    lines += [f"meas tran start{node} find v({node}) at={start:.12g}" for node in ("q", "qb")]
     if energy:
         lines.append(f"meas tran charge integ i(vdd) from={start:.12g} to={stop:.12g}")
     return "\n".join([*lines, last, "destroy all", ""])
 
 
 def _parse(output: str, count: int) -> FloatArray:
-    """fall times and charge (count, 3) from ngspice's output; what it did not measure is inf, or for the charge NaN."""
+    """What _MEASURED names (count, 5), from ngspice's output; a fall that it did not see is at inf, others are NaN."""
     blocks = output.split("\npoint\n")[1:]
     if len(blocks) != count:
         raise TritError(f"ngspice simulated {len(blocks)} of {count} reads; the library's models may be wrong")
     rows = []
     for block in blocks:
-        found = dict(re.findall(r"^(fall1|fall2|charge)\s*=\s*([-+.\de]+)", block, re.M))
+        found = dict(re.findall(r"^(fall1|fall2|charge|startq|startqb)\s*=\s*([-+.\de]+)", block, re.M))
         rows.append([float(found.get(name, default)) for name, default in _MEASURED])
     return np.array(rows)
 
 
-_MEASURED = (("fall1", math.inf), ("fall2", math.inf), ("charge", math.nan))
+_MEASURED = (
+    ("fall1", math.inf),
+    ("fall2", math.inf),
+    ("charge", math.nan),
+    ("startq", math.nan),
+    ("startqb", math.nan),
+)
