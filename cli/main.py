@@ -10,7 +10,20 @@ import typer
 from typer.exceptions import TyperException
 
 from trit import __version__
-from trit.commands import classify, confusion, deploy, doctor, export, inspect, profile, targets, train, verify, zoo
+from trit.commands import (
+    classify,
+    confusion,
+    deploy,
+    doctor,
+    export,
+    inspect,
+    profile,
+    target,
+    targets,
+    train,
+    verify,
+    zoo,
+)
 from trit.runtime.errors import MissingExtra, TritError
 
 INTERRUPTED = 130  # as typer ends a command, and as shells count a SIGINT
@@ -24,6 +37,7 @@ app = typer.Typer(
 )
 for command in (train, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo, doctor):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
+app.add_typer(target.target, name="target")
 
 
 def _version(wanted: bool) -> None:

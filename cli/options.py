@@ -15,6 +15,9 @@ Data = Annotated[Path | None, typer.Option(help="Folder of the data sets; defaul
 Inputs = Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")]
 TIMES = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # s
 CHARGES = {"mAh": 1e-3, "Ah": 1.0}  # Ah
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the description's TOML.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from trit.runtime.errors import TritError
 
@@ -57,10 +58,30 @@ def read_toml(name: str, folder: Traversable, what: str) -> tuple[str, str]:
 
 def check(schema: type[_Schema], table: dict[str, Any], what: str) -> _Schema:
     """The table as an instance of the schema. Raises TritError with the first wrong key and what is allowed."""
+    wrong = violations(schema, table)
+    if wrong:
+        raise TritError(f"{what}: {wrong[0]}")
+    return schema.model_validate(table)
+
+
+def apply_override(table: dict[str, Any], override: str, what: str) -> tuple[str, str]:
+    """Set one KEY=VALUE of the table and return it; the value is TOML, or a bare word. KEY may be a path: a.b.c.
+
+    Raises TritError where that is none, or passes through something that is no table.
+    """
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise TritError(f"--set {override}: give KEY=VALUE, e.g. training.epochs=3")
+    *tables, last = key.strip().split(".")
+    for part in tables:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise TritError(f"--set {override}: {what} has no table {part}")
     try:
-        return schema.model_validate(table)
-    except ValidationError as error:
-        raise TritError(f"{what}: {_explain(schema, error)}") from error
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value
+    return key, value
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -69,16 +90,27 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}? " if close else ""
 
 
-def _explain(schema: type[BaseModel], error: ValidationError) -> str:
-    # A mistyped key is also a missing one; the mistyping says more.
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    path, allowed = _follow(schema, first["loc"])
+def violations(schema: type[BaseModel], table: dict[str, Any]) -> list[str]:
+    """What in the table the schema does not allow, a line each that begins with the key; empty where all is well."""
+    try:
+        schema.model_validate(table)
+    except ValidationError as error:
+        # A mistyped key is also a missing one; the mistyping says more.
+        found = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+        return [_explain(schema, item) for item in found]
+    return []
+
+
+def _explain(schema: type[BaseModel], error: ErrorDetails) -> str:
+    path, allowed = _follow(schema, error["loc"])
     key = ".".join(path)
-    if first["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         return f"{key}: unknown key; {did_you_mean(path[-1], allowed)}allowed here: {', '.join(allowed)}"
-    if first["type"] == "missing":
+    if error["type"] == "missing":
         return f"{key}: missing"
-    return f"{key}: {first['msg']}, not {first['input']!r}"
+    if error["type"] == "value_error":  # the validator's words say what was given
+        return ": ".join(part for part in (key, error["msg"].removeprefix("Value error, ")) if part)
+    return f"{key}: {error['msg']}, not {error['input']!r}"
 
 
 def _follow(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:

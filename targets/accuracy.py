@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,23 +14,29 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
-from trit.targets.description import Host, Linux, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.description import Host, Linux, Microcontroller, Target
+from trit.targets.figure import Origin, figures_in, weakest
 from trit.targets.linux import run_emulated
 from trit.targets.microcontroller.simulator import run_simulated
-from trit.targets.rram.executor import run_rram_with_errors
+from trit.targets.rram.analog import run_analog
+from trit.targets.rram.chip import Adc, Rram
+from trit.targets.rram.errors import read_errors, warnings
+from trit.targets.rram.monte_carlo import monte_carlo
 
 Images = npt.NDArray[np.uint8]
-RRAM_DRAWS = 5  # of read errors
+Labels = npt.NDArray[Any]
+CHIPS = 5  # of an RRAM target, unless told otherwise
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Fraction of images whose highest score is their label: the mean over draws of errors, one without errors."""
+    """Fraction of images whose highest score is their label; for an RRAM target, of each of several chips."""
 
     images: int
     draws: list[float]
     origin: Origin
-    notes: list[str] = field(default_factory=list)  # what is only assumed
+    rates: dict[str, float] = field(default_factory=dict)  # mean probabilities of read errors, of chips
+    notes: list[str] = field(default_factory=list)
 
     @property
     def mean(self) -> float:
@@ -40,27 +47,46 @@ class Accuracy:
         """Standard deviation over the draws, of the sample (n - 1); 0 for a single one."""
         return float(np.std(self.draws, ddof=1)) if len(self.draws) > 1 else 0.0
 
+    @property
+    def worst(self) -> float:
+        return min(self.draws)
+
+    def yields(self, bar: float) -> float:
+        """Fraction of the chips that reach the accuracy."""
+        return float(np.mean(np.array(self.draws) >= bar))
+
     def __str__(self) -> str:
         spread = f" ± {self.std:.2%}" if len(self.draws) > 1 else ""
         return f"{self.mean:.2%}{spread} ({self.origin})"
 
 
-def accuracy(graph: Graph, target: Target, images: Images, labels: npt.NDArray[Any]) -> Accuracy:
-    """Accuracy on images (N, C, H, W) with labels (N,): computed there, simulated, or with the chip's read errors."""
+def accuracy(
+    graph: Graph,
+    target: Target,
+    images: Images,
+    labels: Labels,
+    chips: int = CHIPS,
+    cluster: str | None = None,
+    on_chip: Callable[[], None] | None = None,
+) -> Accuracy:
+    """Accuracy on images (N, C, H, W) with labels (N,): computed there, simulated, or of that many RRAM chips."""
     if len(images) != len(labels) or not len(images):
         raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
-    origin: Origin
-    notes: list[str] = []
+    origin: Origin = "simulated"
     match target:
         case Host():
-            runs, origin = [Session(to_plan(graph)).run(images)], "measured"
+            scores, origin = Session(to_plan(graph)).run(images), "measured"
         case Linux():
-            runs, origin = [run_emulated(graph, images, target)], "simulated"
+            scores = run_emulated(graph, images, target)
         case Microcontroller():
-            runs, origin = [run_simulated(graph, images, target)], "simulated"
+            scores = run_simulated(graph, images, target)
+        case Rram(sense=Adc() as sense):
+            runs = [run_analog(graph, images, target, sense, seed) for seed in range(chips)]
+            draws = [float((scores.reshape(len(images), -1).argmax(axis=1) == labels).mean()) for scores in runs]
+            return Accuracy(len(images), draws, weakest(figure.origin for _, figure in figures_in(target.device)))
         case Rram():
-            runs = [run_rram_with_errors(graph, images, target, seed) for seed in range(RRAM_DRAWS)]
-            origin = weakest(["simulated", *(figure.origin for _, figure in target.errors)])
-            notes = [note for key, note in target.assumed().items() if key.startswith("errors.")]
-    right = [scores.reshape(len(images), -1).argmax(axis=1) == labels for scores in runs]
-    return Accuracy(len(images), [float(hits.mean()) for hits in right], origin, notes)
+            errors = read_errors(target)
+            draws = monte_carlo(graph, target, images, labels, chips, errors, cluster=cluster, on_chip=on_chip)
+            return Accuracy(len(images), draws, errors.origin, errors.rates(), warnings(target))
+    right = scores.reshape(len(images), -1).argmax(axis=1) == labels
+    return Accuracy(len(images), [float(right.mean())], origin)

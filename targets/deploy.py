@@ -15,7 +15,7 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
-from trit.targets.description import Host, Linux, Microcontroller, Rram, Target
+from trit.targets.description import Host, Linux, Microcontroller, Target
 from trit.targets.folder import new_contents
 from trit.targets.linux import run_folder as run_linux
 from trit.targets.linux import write_linux
@@ -23,6 +23,7 @@ from trit.targets.microcontroller.firmware import write_firmware
 from trit.targets.microcontroller.simulator import run_folder
 from trit.targets.profile import Profile, host_profile, linux_profile, microcontroller_profile, rram_profile
 from trit.targets.readme import write_readme
+from trit.targets.rram.chip import Rram
 from trit.targets.rram.programming import write_programming
 from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
 from trit.targets.toolchain import run_make

@@ -3,62 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from importlib.resources import files
-from typing import Annotated, Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, PrivateAttr, field_validator
+from pydantic import field_validator
 
-from trit.export.schema import Table, check, parse_toml, read_toml, shipped
+from trit.export.schema import apply_override, check, parse_toml, read_toml, shipped
 from trit.runtime.errors import TritError
+from trit.targets.figure import Amperes, Described, Figure, Hertz, Volts, Watts
 from trit.targets.microcontroller.cores import CORES, Region
-
-Origin = Literal["measured", "simulated", "datasheet", "published", "assumed"]  # strongest first
-Positive = Annotated[int, Field(gt=0)]
-
-
-class Figure(Table):
-    """A number with its unit, where it comes from, and the source in words."""
-
-    value: float = Field(ge=0)
-    unit: str
-    origin: Origin
-    source: str
-
-
-class Described(Table):
-    """What every target has. `name` is the file's."""
-
-    _name: str = PrivateAttr("")
-    title: str
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Every figure of the description with its key."""
-        yield from _figures_in(self, "")
-
-    def assumed(self) -> dict[str, str]:
-        """One line for each figure that is only assumed, by its key, so that nobody takes it for more."""
-        return {
-            key: f"assumed: {key} = {figure.value:g} {figure.unit} ({figure.source})"
-            for key, figure in self.figures()
-            if figure.origin == "assumed"
-        }
-
-
-def weakest(origins: Iterable[Origin]) -> Origin:
-    """The origin of a figure computed from figures of these origins."""
-    return max(origins, key=get_args(Origin).index)
+from trit.targets.parts import with_parts
+from trit.targets.rram.chip import Rram
 
 
 class Host(Described):
     """The machine trit runs on; latency is measured on it."""
 
     kind: Literal["host"]
-    power: Figure  # W of one busy core
+    power: Watts  # W of one busy core
 
 
 class Linux(Described):
@@ -66,10 +30,10 @@ class Linux(Described):
 
     kind: Literal["linux"]
     core: str  # as compilers call it: cortex-a53
-    clock: Figure  # Hz
+    clock: Hertz  # Hz
     fewest_cycles: Figure  # an instruction
     most_cycles: Figure
-    power: Figure  # W of one busy core
+    power: Watts  # W of one busy core
 
 
 class Microcontroller(Described):
@@ -79,11 +43,11 @@ class Microcontroller(Described):
     core: str
     flash: Region
     ram: Region
-    clock: Figure  # Hz
+    clock: Hertz  # Hz
     wait_states: Figure  # cycles that a fetch from flash takes longer where no cache or prefetch helps
-    supply: Figure  # V
-    current: Figure  # A while running
-    sleep_current: Figure  # A between inferences, memory kept, until a timer wakes the core
+    supply: Volts  # V
+    current: Amperes  # A while running
+    sleep_current: Amperes  # A between inferences, memory kept, until a timer wakes the core
 
     @field_validator("core")
     @classmethod
@@ -91,51 +55,6 @@ class Microcontroller(Described):
         if core not in CORES:
             raise ValueError(f"unknown core; it must be one of {', '.join(CORES)}")
         return core
-
-
-class Cell(Table):
-    """How a synapse's two devices store a weight: the weight that LRS on the bit line stands for."""
-
-    polarity: Literal[1, -1]
-
-
-class Array(Table):
-    """One crossbar of synapses with a sense amplifier a column."""
-
-    rows: Positive
-    columns: Positive
-    available: Positive | None = None  # arrays on the chip; none: as many as the network needs
-
-
-class Errors(Table):
-    """Probability that one read gives another weight than the stored one."""
-
-    sign: Figure  # ternary: +1 ↔ -1
-    lost: Figure  # ternary: ±1 → 0
-    raised: Figure  # ternary: 0 → ±1
-    flip: Figure  # binary: +1 ↔ -1
-
-
-class RramCost(Table):
-    """Energy and time of what the chip does; digital logic stands beside the arrays."""
-
-    read_time: Figure  # s, one row: precharge, discharge, latch
-    sense_energy: Figure  # J a synapse read
-    accumulate_energy: Figure  # J a product added into a column's accumulator
-    threshold_energy: Figure  # J an output compared with its thresholds and stored
-    rescale_energy: Figure  # J an output rescaled to 8 bits and stored
-    program_energy: Figure  # J a device set or reset
-    static_power: Figure  # W
-
-
-class Rram(Described):
-    """An in-memory-compute chip of 2T2R arrays read by precharge sense amplifiers."""
-
-    kind: Literal["rram"]
-    cell: Cell
-    array: Array
-    errors: Errors
-    cost: RramCost
 
 
 Target = Host | Linux | Microcontroller | Rram
@@ -152,26 +71,27 @@ def available() -> list[str]:
     return shipped(files("trit.targets"))
 
 
-def load_target(name: str) -> Target:
-    """The shipped target of that name, or the description at that path (it ends in .toml).
+def load_target(name: str, overrides: Iterable[str] = ()) -> Target:
+    """The shipped target of that name, or the description at that path (it ends in .toml), with KEY=VALUE overrides.
 
     Raises TritError for an unknown name, unreadable TOML, an unknown key or a bad value; the message names it.
     """
+    schema, table, label = read_target(name, overrides)
+    target: Target = check(schema, table, f"target {label}")
+    target._name = label
+    return target
+
+
+def read_target(name: str, overrides: Iterable[str] = ()) -> tuple[type[Target], dict[str, Any], str]:
+    """The schema that the description's kind asks for, its table with parts and overrides in place, and its name."""
     text, label = read_toml(name, files("trit.targets"), "target")
     what = f"target {label}"
     table = parse_toml(text, what)
     kind = table.get("kind")
     if kind not in _KINDS:
         raise TritError(f"{what}: kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
-    target: Target = check(_KINDS[kind], table, what)
-    target._name = label
-    return target
-
-
-def _figures_in(table: BaseModel, prefix: str) -> Iterator[tuple[str, Figure]]:
-    for key in type(table).model_fields:
-        value: Any = getattr(table, key)
-        if isinstance(value, Figure):
-            yield prefix + key, value
-        elif isinstance(value, BaseModel):
-            yield from _figures_in(value, f"{prefix}{key}.")
+    folder = Path(name).parent if name.endswith(".toml") else Path(str(files("trit.targets")))
+    table = with_parts(table, folder)
+    for override in overrides:
+        apply_override(table, override, what)
+    return _KINDS[kind], table, label

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trit.runtime.errors import TritError
-from trit.targets.description import Microcontroller, Origin, Target, weakest
+from trit.targets.description import Microcontroller, Target
+from trit.targets.figure import Origin, weakest
 from trit.targets.profile import Profile
 
 HOUR = 3600  # s

@@ -15,7 +15,8 @@ from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step
-from trit.targets.description import Host, Linux, Microcontroller, Origin, Rram, Target, weakest
+from trit.targets.description import Host, Linux, Microcontroller, Target
+from trit.targets.figure import Origin, weakest
 from trit.targets.linux import instructions as linux_instructions
 from trit.targets.linux import run_image as run_linux
 from trit.targets.microcontroller.config import LANES
@@ -23,7 +24,10 @@ from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.cycles import TIMINGS, estimate
 from trit.targets.microcontroller.execution import Execution, instructions
 from trit.targets.microcontroller.simulator import Run, run_image
-from trit.targets.rram.cost import layer_costs, programming_energy
+from trit.targets.rram.chip import Rram
+from trit.targets.rram.cost import component_origins, layer_costs
+from trit.targets.rram.errors import warnings
+from trit.targets.rram.whole import Chip, chip
 from trit.targets.sizes import arena_bytes
 
 Images = npt.NDArray[np.uint8]
@@ -46,6 +50,7 @@ class Layer:
     cycles: tuple[float, float] | None = None  # fewest, most
     senses: int | None = None
     arrays: int | None = None
+    energies: dict[str, float] | None = None  # J by component
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Profile:
     ram: int | None = None  # bytes: arena, variables and stack
     flash_parts: dict[str, int] = field(default_factory=dict)  # bytes by what they hold; none: not known
     ram_parts: dict[str, int] = field(default_factory=dict)
+    chip: Chip | None = None
+    energy_origins: dict[str, Origin] = field(default_factory=dict)  # of each component
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -71,6 +78,20 @@ class Profile:
     @property
     def energy(self) -> float:
         return sum(layer.energy for layer in self.layers)
+
+    @property
+    def power(self) -> float:
+        """Average power in W while the network runs."""
+        return self.energy / self.latency
+
+    @property
+    def energies(self) -> dict[str, float]:
+        """Energy in J by component, where it is known."""
+        parts: dict[str, float] = {}
+        for layer in self.layers:
+            for name, energy in (layer.energies or {}).items():
+                parts[name] = parts.get(name, 0.0) + energy
+        return parts
 
     def memory(self) -> dict[str, str]:
         """Flash and RAM, where they are known, with their parts, in words."""
@@ -83,7 +104,7 @@ class Profile:
 
     def as_json(self) -> dict[str, Any]:
         """All fields and the sums."""
-        return {**asdict(self), "latency": self.latency, "energy": self.energy}
+        return {**asdict(self), "latency": self.latency, "energy": self.energy, "energies": self.energies}
 
 
 def profile(graph: Graph, target: Target, images: Images | None = None) -> Profile:
@@ -205,26 +226,26 @@ def rram_profile(graph: Graph, target: Rram) -> Profile:
             cost.energy,
             senses=cost.senses or None,
             arrays=cost.arrays or None,
+            cycles=(cost.cycles, cost.cycles) if cost.cycles else None,
+            energies=cost.energies,
         )
         for cost in costs
     ]
-    origins = [figure.origin for _, figure in target.cost]
-    arrays = sum(cost.arrays for cost in costs)
-    used = sum(cost.arrays * cost.utilisation for cost in costs)
-    joules = programming_energy(graph, target)
     return Profile(
         target.name,
         target.title,
         layers,
-        target.cost.read_time.origin,
-        weakest(origins),
+        "simulated",  # the schedule's cycles, at the clock that the operating point sets
+        weakest(component_origins(target).values()),
         weight_bits(graph),
-        notes=[
-            f"{arrays} arrays of {target.array.rows} × {target.array.columns} synapses, {used / arrays:.0%} used",
-            f"programming every device once takes {joules * 1e6:.3g} µJ ({target.cost.program_energy.origin})",
-            *(note for key, note in target.assumed().items() if not key.startswith("errors.")),  # these cost nothing
-        ],
+        energy_origins=component_origins(target),
+        chip=chip(graph, target),
+        notes=[*warnings(target), *(note for key, note in target.assumed().items() if _has_a_cost(key))],
     )
+
+
+def _has_a_cost(key: str) -> bool:
+    return key.startswith(("logic.", "sense."))
 
 
 def _layer(steps: Sequence[Step], step: Step, latency: float, energy: float, **counts: Any) -> Layer:

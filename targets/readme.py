@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trit.export.graph import Graph
-from trit.targets.description import Host, Linux, Microcontroller, Rram, Target
+from trit.targets.description import Host, Linux, Microcontroller, Target
 from trit.targets.linux import EMULATOR, GCC
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.profile import Profile
 from trit.targets.quantities import quantity
+from trit.targets.rram.chip import Rram
 from trit.targets.sources import fill_template, write_template
 
 SOURCES = {
@@ -45,9 +46,10 @@ AVR_FILES = {
 }
 CMAKE = "; or this folder as a whole with CMake's `add_subdirectory`, and link `model`"
 RRAM_FILES = {
-    "network.txt": "layers, and which arrays hold them",
+    "schedule.csv": "what of which layer stands where, and in which cycles it is read",
+    "network.txt": "the same for the program, with thresholds and all between the arrays",
     "arrays/": "the state of every device, a file an array and a line a row: 1 is the low-resistance state",
-    "rram_run.c, Makefile": "computes the test images from these states",
+    "rram_run.c, Makefile": "simulates the chip, cycle by cycle, on the test images",
     "inputs.bin, scores.bin": "test images, and their scores as float32",
 }
 

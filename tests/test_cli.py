@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trit import load, main, shipped_images
+from trit import load, shipped_images
 from trit.commands.doctor import COMMANDS as COMMANDS_OF_OTHERS
 from trit.commands.doctor import PACKAGES
 from trit.commands.zoo import network_bytes
@@ -33,25 +33,11 @@ COMMANDS = (
     "confusion",
     "classify",
     "targets",
+    "target",
     "zoo",
     "doctor",
 )
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Type a command in a new directory: (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def type_command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["trit", *words])
-        with pytest.raises(SystemExit) as stop:
-            main.main()
-        streams = capsys.readouterr()
-        return int(stop.value.code or 0), streams.out, streams.err
-
-    return type_command
+Run = Callable[..., tuple[int, str, str]]  # the fixture of conftest.py
 
 
 @pytest.fixture

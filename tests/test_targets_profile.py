@@ -18,7 +18,8 @@ from trit.runtime import Session
 from trit.runtime.errors import TritError
 from trit.targets.accuracy import RRAM_DRAWS, accuracy
 from trit.targets.deploy import deploy
-from trit.targets.description import Microcontroller, load_target, weakest
+from trit.targets.description import Microcontroller, load_target
+from trit.targets.figure import weakest
 from trit.targets.profile import profile, weight_bits
 
 TARGETS = ("host", "nrf52840", "rram-2t2r-130nm", "cortex-a53")

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from trit.train.faults import ErrorModel, make_faulty
 from trit.train.networks import build
 from trit.train.recipe import Recipe
 
@@ -23,15 +24,22 @@ class Trainer:
     """A recipe's network, optimizer and schedule, and one epoch at a time of training on in-memory images.
 
     Every epoch draws its order and augmentation from its own seed, so that resuming needs no generator state.
-    `network` takes the place of the recipe's.
+    `network` takes the place of the recipe's; `errors` is what the recipe's faults stand for.
     """
 
-    def __init__(self, recipe: Recipe, train_set: DataSet, network: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        train_set: DataSet,
+        network: nn.Module | None = None,
+        errors: ErrorModel | None = None,
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, training = recipe, recipe.training
         wanted = training.precision == "bfloat16" or (training.precision == "auto" and gains_by_bfloat16())
         self.accelerator = Accelerator(mixed_precision="bf16" if wanted else "no")
         self.network = build(recipe) if network is None else network
+        self.faults = make_faulty(self.network, errors, recipe.faults.per) if recipe.faults and errors else []
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images, self.labels = _on(self.accelerator, train_set)
         self.steps_per_epoch = len(self.images) // training.batch
@@ -56,6 +64,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(1_000_003 * self.recipe.seed + epoch)
         order = torch.randperm(len(self.images), generator=generator)[: self.steps_per_epoch * training.batch]
         criterion = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+        for number, faults in enumerate(self.faults):
+            faults.renew(1_000_003 * self.recipe.seed + 1_009 * epoch + number)
         self.model.train()
         losses = torch.zeros((), device=self.accelerator.device)
         for chosen in torch.split(order, training.batch):

@@ -8,6 +8,7 @@ float32.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -138,6 +139,7 @@ class WeightQuantizer(nn.Module):
     """
 
     kind: WeightKind
+    faults: Callable[[Tensor], Tensor] | None = None  # what of the integers is read while training; see faults.py
 
     def __init__(self, scaled: bool = False) -> None:
         super().__init__()
@@ -157,6 +159,8 @@ class WeightQuantizer(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         quantized, scale = self.integers(weight.detach()), self.scale(weight)
+        if self.faults is not None and self.training:
+            quantized = self.faults(quantized)
         if scale is not None:
             quantized = quantized * scale.reshape(-1, *[1] * (weight.dim() - 1))
         return _StraightThrough.apply(weight, quantized)  # type: ignore[no-any-return, no-untyped-call]

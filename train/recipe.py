@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from trit.export.schema import Table, check, parse_toml, read_toml, shipped
-from trit.runtime.errors import TritError
+from trit.export.schema import Table, apply_override, check, parse_toml, read_toml, shipped
 from trit.runtime.log_mel import BANDS, FRAMES
 from trit.train.data import LABELS
 
@@ -94,6 +92,23 @@ class Training(Table):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 autocast where the machine gains by it
 
 
+class Faults(Table):
+    """Weights that read wrong while training: at an RRAM target's rates, or at one bit error rate.
+
+    per step: drawn anew in each forward pass; per chip: for an epoch.
+    """
+
+    target: str | None = None
+    ber: float | None = Field(None, ge=0, le=0.5)
+    per: Literal["step", "chip"] = "step"
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Faults:
+        if (self.target is None) == (self.ber is None):
+            raise ValueError("give either a target or a bit error rate, ber")
+        return self
+
+
 class Recipe(Table):
     """A whole recipe."""
 
@@ -107,6 +122,7 @@ class Recipe(Table):
     quantization: Quantization
     network: Annotated[Mlp | Cnn | Vgg | DsCnn | Residual, Field(discriminator="kind")]
     training: Training
+    faults: Faults | None = None
 
     @field_validator("words")
     @classmethod
@@ -164,7 +180,7 @@ def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> R
     """A recipe from TOML text; `label` names it in errors and becomes its name."""
     table = parse_toml(text, f"recipe {label}")
     for override in overrides or []:
-        key, value = _apply(table, override, label)
+        key, value = apply_override(table, override, f"recipe {label}")
         text += f"\n# --set {key}={value}"
     recipe = check(Recipe, table, f"recipe {label}")
     recipe._name, recipe._text = label, text
@@ -173,20 +189,3 @@ def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> R
 
 def _folder() -> Traversable:
     return files("trit.train") / "recipes"
-
-
-def _apply(table: dict[str, Any], override: str, label: str) -> tuple[str, str]:
-    """Set one KEY=VALUE; the value is TOML, or a bare word."""
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise TritError(f"--set {override}: give KEY=VALUE, e.g. training.epochs=3")
-    *tables, last = key.strip().split(".")
-    for part in tables:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise TritError(f"--set {override}: recipe {label} has no table {part}")
-    try:
-        table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        table[last] = value
-    return key, value

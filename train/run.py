@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
 from trit.train import checkpoint
 from trit.train.data import load_test, load_train, load_validation
+from trit.train.faults import ErrorModel
 from trit.train.loop import DataSet, Trainer
-from trit.train.recipe import Recipe, read_recipe
+from trit.train.recipe import Faults, Recipe, read_recipe
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,24 @@ def train(
     overrides: list[str] | None = None,
     resume: bool = False,
     console: Console | None = None,
+    error_model: Callable[[Faults], ErrorModel] | None = None,
 ) -> TrainResult:
     """Train the recipe of that name or path and write out/model.pt, out/history.jsonl and out/checkpoint.pt.
 
     The same recipe and seed give the same model on the same machine; a resumed training gives what an uninterrupted
-    one gives. Raises TritError for mistakes in the recipe, missing data, or nothing to resume.
+    one gives. `error_model` turns a recipe's faults into probabilities (trit.targets.rram.errors.error_model). Raises
+    TritError for mistakes in the recipe, missing data, or nothing to resume.
     """
     chosen = read_recipe(recipe, overrides)
+    if chosen.faults and error_model is None:
+        raise TritError(f"recipe {chosen.name}: [faults] needs an error_model, as trit train has it")
+    errors = error_model(chosen.faults) if chosen.faults and error_model else None
     folder = out or Path("runs") / chosen.name
     state = _state_to_resume(folder, chosen) if resume else None
     train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
     validation_set = load_validation(chosen.data, data, chosen.words)
     _make(folder)
-    trainer = Trainer(chosen, train_set)
+    trainer = Trainer(chosen, train_set, errors=errors)
     history: list[dict[str, Any]] = []
     if state is not None:
         trainer.restore(state)

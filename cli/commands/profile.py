@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trit.console import stderr
-from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, read_quantity
+from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, read_quantity
 from trit.runtime.errors import TritError
 from trit.tables import Column, show, show_json
 from trit.targets.quantities import duration, quantity
@@ -18,28 +18,43 @@ if TYPE_CHECKING:
     from trit.targets.accuracy import Accuracy
     from trit.targets.duty import Duty
     from trit.targets.profile import Profile
+    from trit.targets.rram.whole import Chip
 
 
 def profile(
     model: Model,
     target: Annotated[str, typer.Option(help="Targets, separated by commas: names or .toml files.")] = "host",
     accuracy: Annotated[int, typer.Option(min=0, help="Also the accuracy on this many test images.")] = 0,
+    monte_carlo: Annotated[
+        int | None, typer.Option(min=1, metavar="CHIPS", help="Accuracy of this many programmed RRAM chips.")
+    ] = None,
+    bar: Annotated[
+        float | None, typer.Option(min=0, max=100, help="With --monte-carlo: yield at this accuracy, in percent.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="With --monte-carlo: share the chips over a Dask cluster.")
+    ] = None,
     every: Annotated[str | None, typer.Option(help="Time from one inference to the next, as 100ms, 1s, 10min.")] = None,
     battery: Annotated[str | None, typer.Option(help="With --every: the battery's charge, as 225mAh.")] = None,
+    set_: Set = None,
     data: Data = None,
     inputs: Inputs = None,
     json: Json = False,
 ) -> None:
     """Time, energy and memory of a model on targets, layer by layer, for one image.
 
-    With --every also the average current of a microcontroller that sleeps between inferences.
+    With --every also the average current of a microcontroller that sleeps between inferences; with --monte-carlo the
+    accuracy of RRAM chips whose devices and sense amplifiers differ.
 
     Example: trit profile fashion.onnx --target host,nrf52840,rram-2t2r-130nm
 
     Example: trit profile fashion.onnx --target stm32u585 --every 10s --battery 225mAh
+
+    Example: trit profile fashion.onnx --target rram-2t2r-130nm --monte-carlo 200 --set operation.supply=0.8
     """
     from trit.files import read_model
     from trit.inputs import inputs_for
+    from trit.targets.accuracy import CHIPS
     from trit.targets.accuracy import accuracy as accuracy_of
     from trit.targets.description import load_target
     from trit.targets.duty import can_sleep
@@ -50,7 +65,10 @@ def profile(
     charge = read_quantity(battery, CHARGES, "--battery", "225mAh")
     if charge and not period:
         raise TritError("--battery needs --every: how often the model runs")
-    targets = [load_target(name) for name in target.split(",")]
+    if monte_carlo is None and (bar is not None or cluster is not None):
+        raise TritError("--bar and --cluster need --monte-carlo: how many chips to simulate")
+    accuracy = accuracy or (MOST_IMAGES if monte_carlo else 0)
+    targets = [load_target(name, set_ or ()) for name in target.split(",")]
     if period is not None:
         for each in targets:
             can_sleep(each)
@@ -59,18 +77,18 @@ def profile(
     if accuracy and tests.labels is None:
         raise TritError(f"{model}: there are no labelled images for its accuracy: name their folder with --data")
     labels = tests.labels if accuracy else None
-    results = []
+    chips, results = monte_carlo or CHIPS, []
     for each in targets:
         with stderr.status(f"{each.name}: {each.title}"):
             costs = profile_of(graph, each, tests.images)
             duty = None if period is None else duty_of(costs, each, period, charge)
-            right = None if labels is None else accuracy_of(graph, each, tests.images, labels)
+            right = None if labels is None else accuracy_of(graph, each, tests.images, labels, chips, cluster)
             results.append(_Result(costs, right, duty))
     if json:
-        show_json(model=str(model), inputs=tests.origin, profiles=[_as_json(result) for result in results])
+        show_json(model=str(model), inputs=tests.origin, profiles=[_as_json(result, bar) for result in results])
         return
     for result in results:
-        _print(result, tests.origin)
+        _print(result, tests.origin, bar)
 
 
 @dataclass(frozen=True)
@@ -82,16 +100,21 @@ class _Result:
     duty: Duty | None
 
 
-def _as_json(result: _Result) -> dict[str, Any]:
+def _as_json(result: _Result, bar: float | None) -> dict[str, Any]:
     right, duty = result.accuracy, result.duty
+    figures = None
+    if right is not None:
+        figures = {**asdict(right), "mean": right.mean, "std": right.std, "worst": right.worst}
+        if bar is not None:
+            figures |= {"bar": bar / 100, "yield": right.yields(bar / 100)}
     return {
         **result.profile.as_json(),
-        "accuracy": None if right is None else {**asdict(right), "mean": right.mean, "std": right.std},
+        "accuracy": figures,
         "duty": None if duty is None else asdict(duty),
     }
 
 
-def _print(result: _Result, inputs: str) -> None:
+def _print(result: _Result, inputs: str, bar: float | None) -> None:
     profile, accuracy = result.profile, result.accuracy
     rows = [_row(asdict(layer)) for layer in profile.layers]
     total: dict[str, Any] = {
@@ -107,13 +130,50 @@ def _print(result: _Result, inputs: str) -> None:
     if result.duty:
         notes.insert(0, _duty_note(result.duty))
     if accuracy:
-        notes = [f"accuracy {accuracy} on {inputs}", *notes, *accuracy.notes]
+        notes = [f"accuracy {accuracy} on {inputs}", *_chips_notes(accuracy, bar), *notes]
+    if profile.energies:
+        show(f"{profile.target}: energy of an image by component", _COMPONENT_COLUMNS, _components(profile))
     show(f"{profile.target}: {profile.title}", columns, [*rows, total], notes=notes)
+
+
+def _chips_notes(accuracy: Accuracy, bar: float | None) -> list[str]:
+    if len(accuracy.draws) == 1 and not accuracy.rates:
+        return []
+    rates = ", ".join(f"{RATES[name]} {rate:.2g}" for name, rate in accuracy.rates.items())
+    text = f"{len(accuracy.draws)} chips: the worst {accuracy.worst:.2%}"
+    if bar is not None:
+        text += f", {accuracy.yields(bar / 100):.1%} of them reach {bar:g}%"
+    return [text, f"probabilities that a read errs: {rates}"] if rates else [text]
+
+
+def _components(profile: Profile) -> list[dict[str, Any]]:
+    energies, whole = profile.energies, profile.energy
+    return [
+        {"name": name, "energy": quantity(value, "J"), "share": value / whole, "origin": profile.energy_origins[name]}
+        for name, value in energies.items()
+        if value
+    ]
+
+
+def _chip_notes(chip: Chip) -> list[str]:
+    written, area = chip.programming, sum(chip.area.values())
+    of = "" if chip.available is None else f" of {chip.available}"
+    parts = ", ".join(f"{name} {value * 1e6:.3g}" for name, value in chip.area.items())
+    forming = "" if written.forming_energy is None else f", forming before that {quantity(written.forming_energy, 'J')}"
+    return [
+        f"{chip.arrays}{of} arrays of {chip.rows} × {chip.columns} synapses, {chip.utilisation:.0%} used",
+        f"area {area * 1e6:.3g} mm² ({chip.area_origin}): {parts}",
+        f"programming {written.devices:,} devices takes {quantity(written.energy, 'J')} and "
+        f"{duration(written.time)} ({written.origin}){forming}; devices bear it {written.endurance:.0e} times",
+    ]
 
 
 def _memory_note(profile: Profile) -> list[str]:
     sizes = [f"{name} {size:,} bytes" for name, size in (("flash", profile.flash), ("RAM", profile.ram)) if size]
     origins = f"latency {profile.latency_origin}, energy {profile.energy_origin}"
+    if profile.chip:
+        power = f"{quantity(profile.power, 'W')} while it runs"
+        return [", ".join([f"{profile.weight_bits:,} weight bits", power, origins]), *_chip_notes(profile.chip)]
     return [", ".join([*sizes, f"{profile.weight_bits:,} weight bits", origins])]
 
 
@@ -129,6 +189,14 @@ def _row(layer: dict[str, Any]) -> dict[str, Any]:
     return {**layer, "latency": quantity(layer["latency"], "s"), "energy": quantity(layer["energy"], "J")}
 
 
+MOST_IMAGES = 10_000  # of a Monte Carlo simulation, unless told otherwise
+RATES = {"sign": "±1 → ∓1", "lost": "±1 → 0", "raised": "0 → ±1", "flip": "binary flip"}
+_COMPONENT_COLUMNS = [
+    Column("name", "component"),
+    Column("energy", "energy"),
+    Column("share", "share", "{:.1%}"),
+    Column("origin", "origin"),
+]
 _COLUMNS = [
     Column("layer", "layer"),
     Column("operator", "operator"),

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """trit train: a recipe becomes model.pt."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trit.options import Data
+
+if TYPE_CHECKING:
+    from trit.train.faults import ErrorModel
 
 
 def train(
@@ -30,12 +35,20 @@ def train(
     """Train a binary or ternary network.
 
     Example: trit train fashion-ternary-cnn --out runs/fashion --set training.epochs=5
+
+    Example: trit train mnist-binary-mlp --set faults.target=rram-2t2r-130nm
     """
     from rich.console import Console
 
+    from trit.train.recipe import Faults
     from trit.train.run import train as run
+
+    def error_model(faults: Faults) -> ErrorModel:
+        from trit.targets.rram.errors import error_model as of_target
+
+        return of_target(faults.target, faults.ber)
 
     console = Console(stderr=True)
     folder = out or Path("runs") / Path(recipe).stem
-    result = run(recipe, data=data, out=folder, overrides=set_ or [], resume=resume, console=console)
+    result = run(recipe, data, folder, set_, resume, console, error_model)
     typer.echo(f"{result.accuracy:.2%} on the test set after {result.seconds:.0f} s: {result.model}")

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Runs a network from the programming files of an RRAM chip, error-free, and compares the scores with the expected
- * ones bit for bit. network.txt says which array holds which part of which layer; arrays/NNNNN.txt are the states.
+ * A functional simulator of an RRAM chip: runs a network from its programming files, error-free, cycle by cycle, and
+ * compares the scores with the expected ones bit for bit, and the cycles with the schedule's. network.txt says which
+ * array holds which part of which layer, and when it is read; arrays/NNNNN.txt are the states.
  * usage: rram_run < network.txt, in the directory that holds inputs.bin, scores.bin and arrays/
  */
 #include <inttypes.h>
@@ -21,20 +22,40 @@ typedef struct {
 } window;
 
 typedef struct {
-    int row, column, rows, columns;
-    int8_t *weights; /* [rows][columns], as read */
+    int array, top, left; /* where it stands */
+    int row, column;      /* of the weight matrix, in its first row and column */
+    int rows, columns;
 } tile;
+
+/* What an array reads for one output position, a cycle each. */
+typedef struct {
+    int array, count;
+    int *row, *slot; /* slot: the column modulo the columns that share an amplifier */
+} reads;
+
+typedef struct {
+    int tile_count, array_count;
+    tile *tiles;
+    reads *arrays;
+} copy; /* of a layer's weights; copies work on different output positions */
 
 typedef struct {
     char operator[16];
     const tensor *input, *other;
     tensor *output;
     window window;
-    int groups, rows, tile_count; /* rows: K of the weight matrix */
-    tile *tiles;
+    int groups, rows, copy_count; /* rows: K of the weight matrix */
+    int first, per_position, drain; /* cycles, as scheduled */
+    copy *copies;
     int32_t *parameters; /* per channel: lo, hi, negative | multiplier, offset's low and high word, shift |
                             minimum | scale bits, bias bits */
 } node;
+
+static struct {
+    int polarity, rows, columns, per_amplifier, count;
+    int8_t **weights; /* [array][row * columns + column], as read */
+    long cycle;       /* of the image so far */
+} chip;
 
 static void fail(const char *format, ...) {
     va_list arguments;
@@ -64,27 +85,61 @@ static void numbers(FILE *file, int *to, int count) {
 static size_t size_of(const tensor *t) { return (size_t)t->channels * (size_t)t->height * (size_t)t->width; }
 
 /* One sense operation a synapse: the bit line whose device is in the low-resistance state discharges first. */
-static void read_array(int array, int polarity, tile *t) {
-    char path[64], lines[2][1024];
+static void load_array(int array) {
+    char path[64], line[2][1024];
     snprintf(path, sizeof path, "arrays/%05d.txt", array);
     FILE *file = fopen(path, "r");
     if (!file) fail("cannot read %s", path);
-    t->weights = allocate((size_t)t->rows * (size_t)t->columns, 1);
-    for (int row = 0; row < t->rows; row++) {
-        if (fscanf(file, "%1023s %1023s", lines[0], lines[1]) != 2) fail("%s: row %d is missing", path, row);
-        for (int column = 0; column < t->columns; column++) {
+    chip.weights[array] = allocate((size_t)chip.rows * (size_t)chip.columns, 1);
+    for (int row = 0; row < chip.rows; row++) {
+        if (fscanf(file, "%1023s %1023s", line[0], line[1]) != 2) fail("%s: row %d is missing", path, row);
+        for (int column = 0; column < chip.columns; column++) {
             int low[2];
-            for (int line = 0; line < 2; line++) {
-                const char digit[2] = {lines[line][column / 4], 0};
-                low[line] = (int)(strtol(digit, NULL, 16) >> (3 - column % 4)) & 1;
+            for (int side = 0; side < 2; side++) {
+                const char digit[2] = {line[side][column / 4], 0};
+                low[side] = (int)(strtol(digit, NULL, 16) >> (3 - column % 4)) & 1;
             }
-            t->weights[row * t->columns + column] = (int8_t)(polarity * (low[0] - low[1]));
+            chip.weights[array][row * chip.columns + column] = (int8_t)(chip.polarity * (low[0] - low[1]));
         }
     }
     fclose(file);
 }
 
-static void read_node(FILE *file, tensor *tensors, int polarity, node *n) {
+/* The rows and slots of the array that hold any of the copy's tiles, row by row. */
+static void list_reads(const copy *c, reads *r) {
+    int slots = chip.per_amplifier;
+    char *wanted = allocate((size_t)(chip.rows * slots), 1);
+    for (const tile *t = c->tiles; t < c->tiles + c->tile_count; t++)
+        for (int row = 0; t->array == r->array && row < t->rows; row++)
+            for (int column = 0; column < t->columns; column++)
+                wanted[(t->top + row) * slots + (t->left + column) % slots] = 1;
+    r->row = allocate((size_t)(chip.rows * slots), sizeof(int));
+    r->slot = allocate((size_t)(chip.rows * slots), sizeof(int));
+    for (int i = 0; i < chip.rows * slots; i++)
+        if (wanted[i]) {
+            r->row[r->count] = i / slots;
+            r->slot[r->count++] = i % slots;
+        }
+    free(wanted);
+}
+
+static void read_copy(FILE *file, copy *c) {
+    c->tile_count = number(file);
+    c->tiles = allocate((size_t)c->tile_count, sizeof(tile));
+    c->arrays = allocate((size_t)c->tile_count, sizeof(reads));
+    for (int i = 0; i < c->tile_count; i++) {
+        int known = 0, array;
+        numbers(file, &c->tiles[i].array, 7);
+        array = c->tiles[i].array;
+        if (array < 0 || array >= chip.count) fail("network.txt: there is no array %d", array);
+        for (int j = 0; j < c->array_count; j++) known |= c->arrays[j].array == array;
+        if (!known) c->arrays[c->array_count++].array = array;
+        if (!chip.weights[array]) load_array(array);
+    }
+    for (int i = 0; i < c->array_count; i++) list_reads(c, &c->arrays[i]);
+}
+
+static void read_node(FILE *file, tensor *tensors, node *n) {
     int parameters = 0;
     memset(n, 0, sizeof *n);
     if (fscanf(file, "%15s", n->operator) != 1) fail("network.txt: an operator is missing");
@@ -100,13 +155,10 @@ static void read_node(FILE *file, tensor *tensors, int polarity, node *n) {
     if (!strcmp(n->operator, "conv")) {
         n->groups = number(file);
         n->rows = n->input->channels / n->groups * n->window.kernel[0] * n->window.kernel[1];
-        n->tile_count = number(file);
-        n->tiles = allocate((size_t)n->tile_count, sizeof(tile));
-        for (int i = 0; i < n->tile_count; i++) {
-            int array = number(file);
-            numbers(file, &n->tiles[i].row, 4);
-            read_array(array, polarity, &n->tiles[i]);
-        }
+        numbers(file, &n->first, 3);
+        n->copy_count = number(file);
+        n->copies = allocate((size_t)n->copy_count, sizeof(copy));
+        for (int i = 0; i < n->copy_count; i++) read_copy(file, &n->copies[i]);
     }
     if (!strcmp(n->operator, "threshold")) parameters = 3;
     if (!strcmp(n->operator, "rescale")) parameters = 4;
@@ -122,32 +174,54 @@ static int position(const window *w, int axis, int at, int tap, int size) {
     return p >= 0 && p < size ? p : -1;
 }
 
-static void conv(const node *n) {
-    const tensor *in = n->input, *out = n->output;
-    int channels = in->channels / n->groups, outputs = out->channels / n->groups;
-    int32_t *x = allocate((size_t)(n->groups * n->rows), sizeof *x);
-    int32_t *acc = allocate((size_t)out->channels, sizeof *acc);
-    for (int at = 0; at < out->height * out->width; at++) {
-        /* The window, [groups][kernel row, kernel column, channel]. */
-        int32_t *next = x;
-        for (int g = 0; g < n->groups; g++)
-            for (int ky = 0; ky < n->window.kernel[0]; ky++)
-                for (int kx = 0; kx < n->window.kernel[1]; kx++) {
-                    int py = position(&n->window, 0, at / out->width, ky, in->height);
-                    int px = position(&n->window, 1, at % out->width, kx, in->width);
-                    for (int c = g * channels; c < (g + 1) * channels; c++)
-                        *next++ = py < 0 || px < 0 ? 0 : in->values[(c * in->height + py) * in->width + px];
-                }
-        memset(acc, 0, (size_t)out->channels * sizeof *acc);
-        for (const tile *t = n->tiles; t < n->tiles + n->tile_count; t++)
-            for (int row = 0; row < t->rows; row++)
-                for (int column = 0; column < t->columns; column++) {
-                    int group = (t->column + column) / outputs;
-                    acc[t->column + column] +=
-                        t->weights[row * t->columns + column] * x[group * n->rows + t->row + row];
-                }
-        for (int c = 0; c < out->channels; c++) out->values[c * out->height * out->width + at] = acc[c];
+/* The inputs of an output position, [groups][kernel row, kernel column, channel]. */
+static void gather(const node *n, int at, int32_t *x) {
+    const tensor *in = n->input;
+    int channels = in->channels / n->groups, width = n->output->width;
+    for (int g = 0; g < n->groups; g++)
+        for (int ky = 0; ky < n->window.kernel[0]; ky++)
+            for (int kx = 0; kx < n->window.kernel[1]; kx++) {
+                int py = position(&n->window, 0, at / width, ky, in->height);
+                int px = position(&n->window, 1, at % width, kx, in->width);
+                for (int c = g * channels; c < (g + 1) * channels; c++)
+                    *x++ = py < 0 || px < 0 ? 0 : in->values[(c * in->height + py) * in->width + px];
+            }
+}
+
+/* One read of one array: the synapses of a row and slot that belong to the copy, multiplied and counted. */
+static void sense(const node *n, const copy *c, int array, int row, int slot, const int32_t *x, int32_t *acc) {
+    int outputs = n->output->channels / n->groups;
+    for (const tile *t = c->tiles; t < c->tiles + c->tile_count; t++) {
+        if (t->array != array || row < t->top || row >= t->top + t->rows) continue;
+        for (int column = 0; column < t->columns; column++) {
+            int channel = t->column + column;
+            if ((t->left + column) % chip.per_amplifier != slot) continue;
+            acc[channel] += chip.weights[array][row * chip.columns + t->left + column] *
+                            x[channel / outputs * n->rows + t->row + row - t->top];
+        }
     }
+}
+
+/* A round works on as many output positions as there are copies, all arrays at once. */
+static void conv(const node *n) {
+    int channels = n->output->channels, positions = n->output->height * n->output->width, copies = n->copy_count;
+    int32_t *x = allocate((size_t)(copies * n->groups * n->rows), sizeof *x);
+    int32_t *acc = allocate((size_t)(copies * channels), sizeof *acc);
+    if (chip.cycle != n->first) fail("a layer begins in cycle %ld, not in %d", chip.cycle, n->first);
+    for (int start = 0; start < positions; start += copies) {
+        int at_work = positions - start < copies ? positions - start : copies;
+        memset(acc, 0, (size_t)(copies * channels) * sizeof *acc);
+        for (int k = 0; k < at_work; k++) gather(n, start + k, x + k * n->groups * n->rows);
+        for (int cycle = 0; cycle < n->per_position; cycle++, chip.cycle++)
+            for (int k = 0; k < at_work; k++)
+                for (const reads *r = n->copies[k].arrays; r < n->copies[k].arrays + n->copies[k].array_count; r++)
+                    if (cycle < r->count)
+                        sense(n, &n->copies[k], r->array, r->row[cycle], r->slot[cycle], x + k * n->groups * n->rows,
+                              acc + k * channels);
+        for (int k = 0; k < at_work; k++)
+            for (int c = 0; c < channels; c++) n->output->values[c * positions + start + k] = acc[k * channels + c];
+    }
+    chip.cycle += n->drain;
     free(x);
     free(acc);
 }
@@ -242,7 +316,10 @@ static int equal(const tensor *output, const uint8_t *expected) {
 int main(void) {
     FILE *file = stdin, *inputs = fopen("inputs.bin", "rb"), *scores = fopen("scores.bin", "rb");
     if (!inputs || !scores) fail("inputs.bin or scores.bin is missing");
-    int polarity = number(file), tensor_count = number(file);
+    numbers(file, &chip.polarity, 5);
+    chip.weights = allocate((size_t)chip.count, sizeof *chip.weights);
+    long cycles = number(file);
+    int tensor_count = number(file);
     tensor *tensors = allocate((size_t)tensor_count, sizeof *tensors);
     for (int i = 0; i < tensor_count; i++) {
         numbers(file, &tensors[i].channels, 4);
@@ -251,17 +328,19 @@ int main(void) {
     tensor *input = &tensors[number(file)], *output = &tensors[number(file)];
     int node_count = number(file);
     node *nodes = allocate((size_t)node_count, sizeof *nodes);
-    for (int i = 0; i < node_count; i++) read_node(file, tensors, polarity, &nodes[i]);
+    for (int i = 0; i < node_count; i++) read_node(file, tensors, &nodes[i]);
 
     uint8_t *image = allocate(size_of(input), 1), *expected = allocate(size_of(output), 4);
     int images = 0, right = 0;
     while (fread(image, 1, size_of(input), inputs) == size_of(input)) {
         if (fread(expected, 4, size_of(output), scores) != size_of(output)) fail("scores.bin is too short");
         for (size_t i = 0; i < size_of(input); i++) input->values[i] = image[i] - input->zero_point;
+        chip.cycle = 0;
         for (int i = 0; i < node_count; i++) run_node(&nodes[i]);
+        if (chip.cycle != cycles) fail("an image took %ld cycles, not %ld", chip.cycle, cycles);
         right += equal(output, expected);
         images++;
     }
-    printf("%d of %d test images give the expected scores\n", right, images);
+    printf("%d of %d test images give the expected scores, in %ld cycles each\n", right, images, cycles);
     return images > 0 && right == images ? 0 : 1;
 }

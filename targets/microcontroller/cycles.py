@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from trit.runtime.errors import MissingExtra
-from trit.targets.description import Origin
+from trit.targets.figure import Origin
 from trit.targets.microcontroller.cores import CORES, Family
 from trit.targets.microcontroller.execution import Block, split
 

@@ -1,27 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency and energy of a network on an RRAM chip, from its description's figures.
+"""Energy and latency of a network on a chip, by layer and component.
 
-For each output position of a layer, every array that holds a part of it reads its rows one after the other, all its
-columns at once, all arrays at the same time:
+With P output positions, a weight matrix of K rows and O columns in ⌈K / array rows⌉ bands, inputs of b bits, an
+accumulator of a bits, N outputs of c bits, and T cycles of the layer, for one image:
 
-    latency = positions · min(K, array rows) · read time
-    energy  = senses · (sense + accumulate) + partial sums · accumulate + outputs · stage + static · latency
+    sense         P · K · O sense operations (of converters: one a column and group of rows, and pass over an input bit)
+    xnor, popcount  P · K · O products of binary and ternary activations, multiplied and counted
+    accumulation  P · K · O additions of 8-bit activations, and P · O · (bands - 1) of partial sums
+    output        N comparisons with thresholds, or rescalings
+    buffer        P · K · b bits read and N · c bits written
+    transfer      P · K · b bits to each further array side by side, and P · O · (bands - 1) · a bits between bands
+    control       T cycles of the controller and of each column of the arrays at work
+    leakage       T cycles of the whole chip
 
-with K rows and O columns of the layer's weight matrix, senses = positions · K · O, and partial sums = positions · O ·
-(⌈K / array rows⌉ - 1) where the bands of arrays are added; the stage behind the arrays takes one `rescale` energy an
-output where it rescales, one `threshold` energy elsewhere. Pools, additions and concatenations stand in the pipeline
-behind the arrays: no latency of their own, one such energy an output.
+Where clocks are not gated, the columns of all arrays are clocked and sense in each cycle.
+Energies of the logic are E · (supply / nominal)², the leakage's power P · supply / nominal. Pools, additions and
+concatenations stand in the pipeline behind the arrays: no latency of their own, an output's energy each.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from trit.export.check import accumulator_ranges
 from trit.export.fuse import Step, fuse
-from trit.export.graph import Graph
-from trit.export.operators import Conv, Rescale
-from trit.targets.description import Rram
-from trit.targets.rram.mapping import LayerMap, map_graph
+from trit.export.graph import Graph, Kind
+from trit.export.operators import Rescale
+from trit.targets.figure import Figure, Origin, figures_in, weakest
+from trit.targets.rram.chip import Adc, Pcsa, Rram
+from trit.targets.rram.errors import medians, operating_point
+from trit.targets.rram.mapping import Tile, reads
+from trit.targets.rram.schedule import Slot, input_bits, input_passes, schedule
+from trit.targets.rram.sense import load_technology
+
+COMPONENTS = (
+    "sense",
+    "xnor",
+    "popcount",
+    "accumulation",
+    "output",
+    "buffer",
+    "transfer",
+    "control",
+    "leakage",
+)
 
 
 @dataclass(frozen=True)
@@ -29,38 +53,159 @@ class LayerCost:
     """What a step of the network costs on the chip for one image."""
 
     step: Step
+    cycles: int
     latency: float  # s
-    energy: float  # J
-    senses: int
+    energies: dict[str, float]  # J by component
+    senses: int  # of single synapses
     arrays: int
-    utilisation: float  # fraction of its arrays' synapses that hold a weight; 0 without arrays
+    utilisation: float  # fraction of its arrays' synapses that hold a weight of it; 0 without arrays
+
+    @property
+    def energy(self) -> float:
+        return sum(self.energies.values())
 
 
 def layer_costs(graph: Graph, target: Rram) -> list[LayerCost]:
     """Cost of every step in execution order. Raises TritError if the network does not fit the chip."""
-    layers = {layer.node.name: layer for layer in map_graph(graph, target)}
-    return [_cost(step, layers.get(step.node.name), graph, target) for step in fuse(graph)]
+    slots = schedule(graph, target)
+    by_name = {slot.layer.node.name: slot for slot in slots}
+    on_chip = arrays_on_chip(slots, target)
+    return [_cost(step, by_name.get(step.node.name), graph, target, on_chip) for step in fuse(graph)]
 
 
-def programming_energy(graph: Graph, target: Rram) -> float:
-    """Energy in J to set every synapse's two devices once."""
-    synapses = sum(node.weights.size for node in graph.nodes if isinstance(node, Conv))
-    return 2 * synapses * target.cost.program_energy.value
+def arrays_on_chip(slots: list[Slot], target: Rram) -> int:
+    """The arrays there are, or those that the network takes."""
+    return target.array.available or len({array for slot in slots for array in slot.layer.arrays})
 
 
-def _cost(step: Step, layer: LayerMap | None, graph: Graph, target: Rram) -> LayerCost:
-    cost = target.cost
-    channels, height, width = graph.tensors[step.output].shape
-    rescales = isinstance(step.output_stage or step.node, Rescale)
-    stage_energy = cost.rescale_energy if rescales else cost.threshold_energy
-    output_energy = channels * height * width * stage_energy.value
-    if layer is None:
-        return LayerCost(step, 0.0, output_energy, 0, 0, 0.0)
-    positions = height * width
-    senses = positions * layer.rows * layer.columns
+def sense_energies(target: Rram) -> tuple[float, float]:
+    """Energy in J of a sense operation on a weight that is not zero, and on one that is; of a conversion, twice."""
+    sense = target.sense
+    if not isinstance(sense, Pcsa):
+        energy = sense.energy.value * dynamic(target)
+        return energy, energy
+    technology, point = load_technology(sense.technology), operating_point(target, sense)
+    lrs, hrs = (np.array([median]) for median in medians(target))
+    return float(technology.energy(point, lrs, hrs)[0]), float(technology.energy(point, hrs, hrs)[0])
+
+
+def dynamic(target: Rram) -> float:
+    """(supply / nominal)²: what the logic's energies are multiplied with."""
+    return (target.operation.supply / target.logic.nominal.value) ** 2
+
+
+def component_origins(target: Rram) -> dict[str, Origin]:
+    """For each component of the energy, the weakest origin of the figures behind it."""
+    logic, sense = target.logic, target.sense
+    simulated: list[Origin] = ["simulated"] if isinstance(sense, Pcsa) else []
+    behind: dict[str, list[Figure]] = {
+        "sense": [figure for _, figure in figures_in(sense)],
+        "xnor": [logic.xnor],
+        "popcount": [logic.count],
+        "accumulation": [logic.add],
+        "output": [logic.threshold, logic.rescale],
+        "buffer": [logic.buffer],
+        "transfer": [logic.transfer],
+        "control": [logic.control, logic.chip_control],
+        "leakage": [logic.array_leakage, logic.chip_leakage],
+    }
+    return {
+        name: weakest([*(figure.origin for figure in figures), *(simulated if name == "sense" else [])])
+        for name, figures in behind.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a layer does for one image, counted."""
+
+    products: int  # P · K · O
+    zeros: int  # of them, of weights 0
+    input_bits: int  # b
+    input_reads: int  # bits: P · K · b
+    partial_sums: int  # P · O · (bands - 1)
+    conversions: int  # of converters
+    moved: int  # bits between arrays
+    amplifier_cycles: int  # cycles of single amplifiers that are clocked
+
+
+def _work(slot: Slot, graph: Graph, target: Rram, on_chip: int) -> _Work:
+    layer = slot.layer
+    _, height, width = graph.tensors[layer.node.output].shape
+    positions, bits = height * width, input_bits(layer, graph)
+    input_reads = positions * layer.rows * bits
     partial_sums = positions * layer.columns * (len(layer.bands) - 1)
-    latency = positions * min(layer.rows, target.array.rows) * cost.read_time.value
-    energy = senses * (cost.sense_energy.value + cost.accumulate_energy.value)
-    energy += partial_sums * cost.accumulate_energy.value + output_energy + cost.static_power.value * latency
-    synapses = len(layer.tiles) * target.array.rows * target.array.columns
-    return LayerCost(step, latency, energy, senses, len(layer.tiles), layer.rows * layer.columns / synapses)
+    low, high = accumulator_ranges(graph)[layer.node.output]
+    side_by_side = len(layer.tiles) // len(layer.bands)
+    clocked = len(layer.arrays) if target.logic.gated else on_chip
+    return _Work(
+        products=positions * layer.rows * layer.columns,
+        zeros=positions * int((layer.node.weights == 0).sum()),
+        input_bits=bits,
+        input_reads=input_reads,
+        partial_sums=partial_sums,
+        conversions=positions * _conversions(layer.tiles, target) * input_passes(layer, graph, target),
+        moved=input_reads * (side_by_side - 1) + partial_sums * max(-low, high).bit_length(),
+        amplifier_cycles=slot.cycles * clocked * (target.array.columns // target.array.columns_per_amplifier),
+    )
+
+
+def _cost(step: Step, slot: Slot | None, graph: Graph, target: Rram, on_chip: int) -> LayerCost:
+    energies = dict.fromkeys(COMPONENTS, 0.0)
+    output, logic = graph.tensors[step.output], target.logic
+    values = output.shape[0] * output.shape[1] * output.shape[2]
+    rescales = isinstance(step.output_stage or step.node, Rescale)
+    energies["output"] = values * (logic.rescale if rescales else logic.threshold).value
+    energies["buffer"] = values * _bits(output.kind) * logic.buffer.value
+    work = _work(slot, graph, target, on_chip) if slot else None
+    if slot and work:
+        energies["buffer"] += work.input_reads * logic.buffer.value
+        energies["transfer"] = work.moved * logic.transfer.value
+        energies["control"] = work.amplifier_cycles * logic.control.value + slot.cycles * logic.chip_control.value
+        _add_products(energies, work, target)
+    energies = {name: energy * dynamic(target) for name, energy in energies.items()}
+    if not slot or not work:
+        return LayerCost(step, 0, 0.0, energies, 0, 0, 0.0)
+    energies["sense"] = _sense(work, target)
+    latency = slot.cycles / target.operation.clock
+    leakage = on_chip * logic.array_leakage.value + logic.chip_leakage.value
+    energies["leakage"] = leakage * target.operation.supply / logic.nominal.value * latency
+    layer, array = slot.layer, target.array
+    used = len(layer.copies) * layer.rows * layer.columns / (len(layer.arrays) * array.rows * array.columns)
+    return LayerCost(step, slot.cycles, latency, energies, work.products, len(layer.arrays), used)
+
+
+def _add_products(energies: dict[str, float], work: _Work, target: Rram) -> None:
+    """Energies of making products and adding them up: of codes, of 8-bit activations, or of bits."""
+    logic, sums = target.logic, work.partial_sums
+    if isinstance(target.sense, Adc):
+        sums += work.conversions
+    elif work.input_bits == 8:
+        sums += work.products
+    else:
+        energies["xnor"] = work.products * logic.xnor.value
+        energies["popcount"] = work.products * logic.count.value
+    energies["accumulation"] = sums * logic.add.value
+
+
+def _sense(work: _Work, target: Rram) -> float:
+    nonzero, zero = sense_energies(target)
+    if isinstance(target.sense, Adc):
+        conducting = work.products * work.input_bits * target.sense.cell_energy.value * dynamic(target)
+        return work.conversions * zero + conducting
+    # without gating every amplifier fires, whether its column holds a weight or not
+    idle = 0 if target.logic.gated else max(0, work.amplifier_cycles - work.products)
+    return (work.products - work.zeros) * nonzero + (work.zeros + idle) * zero
+
+
+def _conversions(tiles: list[Tile], target: Rram) -> int:
+    """Conversions for one output position: each read of an array converts the columns of its tiles that it is of."""
+    per_amplifier = target.array.columns_per_amplifier
+    return sum(
+        len(listed) * -(-sum(tile.columns for tile in tiles if tile.array == array) // per_amplifier)
+        for array, listed in reads(tiles, target).items()
+    )
+
+
+def _bits(kind: Kind) -> int:
+    return {"binary": 1, "ternary": 2, "uint8": 8}.get(kind, 32)

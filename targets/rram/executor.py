@@ -7,6 +7,7 @@ thresholds and pools are digital. With errors, every read of a synapse may go wr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,17 @@ from trit.export.check import accumulator_ranges
 from trit.export.graph import Graph, Int8Array
 from trit.export.operators import Conv
 from trit.runtime.errors import TritError
-from trit.targets.description import Rram, load_target
-from trit.targets.rram.cell import BitErrorRate, ErrorRates, disturb, sense
+from trit.targets.description import load_target
+from trit.targets.rram.cell import sense
+from trit.targets.rram.chip import Rram
 from trit.targets.rram.mapping import LayerMap, map_graph
 
 Array = npt.NDArray[Any]
 Images = npt.NDArray[np.uint8]
+Multiply = Callable[[LayerMap, Array], Array]
 
-IMAGES_PER_READ = 256  # images that see the same draw of read errors
 WINDOW_BYTES = 1 << 25  # a layer's unfolded input, which bounds the images computed at a time
 FLOAT32_EXACT = 1 << 24  # float32 holds every integer up to here
-
-
-def error_rates(target: Rram) -> ErrorRates:
-    """The error rates that the description gives."""
-    return ErrorRates(**{name: figure.value for name, figure in target.errors})
 
 
 def default_chip() -> Rram:
@@ -40,80 +37,65 @@ def default_chip() -> Rram:
     return target
 
 
-def run_rram_with_errors(graph: Graph, images: Images, target: Rram, seed: int = 0) -> Array:
-    """`run_rram` with the description's error rates."""
-    return run_rram(graph, images, target, error_rates(target), seed)
-
-
-def run_rram(
-    graph: Graph,
-    images: Images,
-    target: Rram | None = None,
-    errors: ErrorRates | BitErrorRate | None = None,
-    seed: int = 0,
-) -> Array:
+def run_rram(graph: Graph, images: Images, target: Rram | None = None, multiply: Multiply | None = None) -> Array:
     """Output (N, C, H, W) of the graph for uint8 images (N, C, H, W) on the chip, `rram-2t2r-130nm` by default.
 
-    Without `errors` every read is right. With them every synapse is read anew, with independent errors, for each
-    IMAGES_PER_READ images, which all see the same draw (the published training code draws once a batch).
-    Raises TritError for images that do not fit the network, or a network that does not fit the chip.
+    `multiply` makes a layer's sums [groups][M][O / groups] of its windows [groups][M][K]; by default from error-free
+    reads. Raises TritError for images that do not fit the network, or a network that does not fit the chip.
     """
     chosen = target or default_chip()
     source = graph.tensors[graph.input]
     if images.dtype != np.uint8 or images.shape[1:] != source.shape:
         raise TritError(f"input is {images.dtype} {images.shape}; the network takes uint8 (N, {str(source.shape)[1:]}")
     layers = {layer.node.name: layer for layer in map_graph(graph, chosen)}
-    rng = np.random.default_rng(seed)
-    bounds = {name: max(-low, high) for name, (low, high) in accumulator_ranges(graph).items()}
-    size = min(IMAGES_PER_READ, max(1, WINDOW_BYTES // _window_bytes(graph)))
-    outputs = []
-    for start in range(0, len(images), IMAGES_PER_READ):
-        batch = images[start : start + IMAGES_PER_READ]
-        weights = {name: read_layer(layer, chosen, errors, rng) for name, layer in layers.items()}
-        for at in range(0, len(batch), size):
-            outputs.append(_run(graph, layers, weights, bounds, batch[at : at + size]))
+    sums = multiply or _exact(graph, layers, chosen)
+    size = max(1, WINDOW_BYTES // _window_bytes(graph))
+    outputs = [_run(graph, layers, sums, images[start : start + size]) for start in range(0, len(images), size)]
     return np.concatenate(outputs) if outputs else np.empty((0, *graph.tensors[graph.output].shape), np.float32)
 
 
-def read_layer(
-    layer: LayerMap, target: Rram, errors: ErrorRates | BitErrorRate | None, rng: np.random.Generator
-) -> Int8Array:
-    """The weight matrix [K][O] as one read of every synapse gives it."""
+def read_layer(layer: LayerMap, target: Rram) -> Int8Array:
+    """The weight matrix [K][O] as an error-free read of every synapse gives it."""
     matrix = np.empty((layer.rows, layer.columns), np.int8)
     for tile in layer.tiles:
         part = matrix[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
         part[:] = sense(tile.states, target.cell.polarity)
-    if errors is None:
-        return matrix
-    return disturb(matrix, layer.node.weight_kind, errors.of_layer(matrix), rng)
+    return matrix
 
 
-def _run(
-    graph: Graph, layers: dict[str, LayerMap], weights: dict[str, Int8Array], bounds: dict[str, int], images: Images
-) -> Array:
+def by_groups(layer: LayerMap, matrix: Array) -> Array:
+    """The matrix [K][O] as [groups][K][O / groups]."""
+    return matrix.reshape(layer.rows, layer.node.groups, -1).transpose(1, 0, 2)
+
+
+def _exact(graph: Graph, layers: dict[str, LayerMap], target: Rram) -> Multiply:
+    weights = {name: by_groups(layer, read_layer(layer, target)) for name, layer in layers.items()}
+    bounds = {name: max(-low, high) for name, (low, high) in accumulator_ranges(graph).items()}
+
+    def multiply(layer: LayerMap, windows: Array) -> Array:
+        # sums are integers that the float type holds exactly
+        exact = np.float32 if layer.rows * bounds[layer.node.input] < FLOAT32_EXACT else np.float64
+        windows, columns = windows.astype(exact), weights[layer.node.name].astype(exact)
+        acc = np.zeros((*windows.shape[:2], columns.shape[2]), exact)
+        for first, tiles in layer.bands.items():
+            band = slice(first, first + tiles[0].rows)
+            acc += windows[:, :, band] @ columns[:, band]
+        return acc
+
+    return multiply
+
+
+def _run(graph: Graph, layers: dict[str, LayerMap], multiply: Multiply, images: Images) -> Array:
     values: dict[str, Array] = {graph.input: images.astype(np.int32) - graph.tensors[graph.input].zero_point}
     for node in graph.nodes:
         if isinstance(node, Conv):
-            layer = layers[node.name]
-            exact = np.float32 if layer.rows * bounds[node.input] < FLOAT32_EXACT else np.float64
-            values[node.output] = _convolve(layer, weights[node.name], values[node.input].astype(exact))
+            windows, (height, width) = _unfold(node, values[node.input])
+            acc = multiply(layers[node.name], windows).reshape(node.groups, len(images), height, width, -1)
+            acc = acc.transpose(1, 0, 4, 2, 3).reshape(len(images), -1, height, width)
+            values[node.output] = acc.astype(np.int32)
         else:
             values[node.output] = node.evaluate(*(values[name] for name in node.inputs))
     return values[graph.output]
-
-
-def _convolve(layer: LayerMap, matrix: Int8Array, x: Array) -> Array:
-    """Accumulators (N, O, H', W') in int32 of x (N, I, H, W); sums are integers that x's float type holds exactly."""
-    node = layer.node
-    windows, (height, width) = _unfold(node, x)
-    # [groups][K][O / groups]
-    columns = matrix.reshape(layer.rows, node.groups, -1).transpose(1, 0, 2).astype(x.dtype)
-    acc = np.zeros((node.groups, windows.shape[1], columns.shape[2]), x.dtype)
-    for first, tiles in layer.bands.items():
-        band = slice(first, first + tiles[0].rows)
-        acc += windows[:, :, band] @ columns[:, band]
-    acc = acc.reshape(node.groups, len(x), height, width, -1).transpose(1, 0, 4, 2, 3)
-    return acc.reshape(len(x), layer.columns, height, width).astype(np.int32)
 
 
 def _unfold(node: Conv, x: Array) -> tuple[Array, tuple[int, int]]:

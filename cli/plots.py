@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of tables, for those commands that have --plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trit.runtime.errors import MissingExtra, TritError
+
+RATES = {"sign": "±1 → ∓1", "lost": "±1 → 0", "raised": "0 → ±1", "flip": "binary flip"}
+
+
+def sweep_plot(path: Path, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
+    """Error rates, and where there are any accuracy and energy, against the last numeric key; a line for each other
+    value. Raises TritError for a file that cannot be written."""
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError:
+        raise MissingExtra("matplotlib", "plot") from None
+    axis = next((key for key in reversed(keys) if all(isinstance(row[key], float | int) for row in rows)), None)
+    if axis is None:
+        raise TritError(f"--plot {path}: none of {', '.join(keys)} is a number to draw the table against")
+    others = [key for key in keys if key != axis]
+    series: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        series.setdefault(", ".join(f"{key} {row[key]}" for key in others), []).append(row)
+    panels = ["rates", *(key for key in ("accuracy", "energy") if rows[0].get(key) is not None)]
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.6), layout="constrained", squeeze=False)
+    for panel, key in zip(axes[0], panels, strict=True):
+        for name, line in series.items():
+            x = [row[axis] for row in line]
+            if key == "rates":
+                for rate, label in RATES.items():
+                    if rate in line[0]:
+                        panel.plot(x, [max(row[rate], 1e-7) for row in line], label=f"{label} {name}".strip())
+            elif key == "accuracy":
+                mean, spread = [[row[k] for row in line] for k in ("accuracy", "spread")]
+                panel.errorbar(x, mean, spread, capsize=2, label=name)
+            else:
+                panel.plot(x, [row[key] for row in line], label=name)
+        panel.set(xlabel=axis, ylabel={"rates": "probability", "energy": "energy (J)"}.get(key, key))
+        panel.set_yscale("linear" if key == "accuracy" else "log")
+        panel.grid(alpha=0.3)
+        if key == "rates" or others:
+            panel.legend(fontsize=7)
+    try:
+        figure.savefig(path)
+    except (OSError, ValueError) as error:
+        raise TritError(f"--plot {path}: {error}") from error
+    plt.close(figure)
