@@ -44,6 +44,7 @@ STEP = np.array([1, 0.3, 0.1, 1.5, 0.7, 0.5, 1.5, 0.15, 0.5, 5, 5, 60])
 STARTS = 4  # of the minimisation: the prior's mean, and draws around it
 ACCURACY = 0.03  # of ln t, of one simulated read against the model
 SHIFT_ACCURACY = 0.3e-3  # V: a read's weight falls where so small a shift moves its time
+ENERGY_ACCURACY, OUTPUT_CHARGE = 0.05, 0.5e-15  # relative, and standard deviation of q_1 in C
 OUTLIER = 0.4  # of ln t, from where an error counts linearly
 
 
@@ -199,7 +200,9 @@ def _fit_energy(process: Process, point: OperatingPoint, c: Coefficients) -> Coe
         discharged = sum(load * (1 - np.exp(-read_time / ((r + c.r_k) * load))) for r in (bit_line, complement))
         rows.append(np.stack([discharged, np.ones_like(times), times <= read_time], axis=1))
     matrix, energy = np.concatenate(rows), np.concatenate(energies)
-    solution = np.linalg.lstsq(matrix * point.vdd / energy[:, None], np.ones_like(energy), rcond=None)[0]
+    # Where almost every read falls early, only a prior tells the output's charge from the lines'.
+    matrix = np.concatenate([matrix * point.vdd / energy[:, None], [[0, 0, ENERGY_ACCURACY / OUTPUT_CHARGE]]])
+    solution = np.linalg.lstsq(matrix, np.append(np.ones_like(energy), 0), rcond=None)[0]
     return Coefficients(*c[:TIMES], *(float(x) for x in solution))
 
 
