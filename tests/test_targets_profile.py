@@ -16,7 +16,7 @@ from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
-from trit.targets.accuracy import RRAM_DRAWS, accuracy
+from trit.targets.accuracy import CHIPS, accuracy
 from trit.targets.deploy import deploy
 from trit.targets.description import Microcontroller, load_target
 from trit.targets.figure import weakest
@@ -80,7 +80,7 @@ def test_accuracy_counts_the_labels(graph: Graph, name: str) -> None:
     assert result.origin == dict(zip(TARGETS, ORIGINS, strict=True))[name]
     if name == TARGETS[2]:
         assert len(result.notes) == 4  # the description's four error rates
-        assert len(result.draws) == RRAM_DRAWS
+        assert len(result.draws) == CHIPS
         assert all(draw <= 4 / 6 for draw in result.draws)
     else:
         assert result.draws == [pytest.approx(4 / 6)]
