@@ -26,9 +26,9 @@ def main() -> None:
 
 def by_width(axis: Axes) -> None:
     for kind in KINDS:
-        found = [accuracies(width, kind) for width in WIDTHS]
-        axis.plot(WIDTHS, [statistics.mean(each) for each in found], "o-", label=f"{kind} weights")
-        for width, each in zip(WIDTHS, found, strict=True):
+        found = {width: each for width in WIDTHS if (each := accuracies(width, kind))}
+        axis.plot(list(found), [statistics.mean(each) for each in found.values()], "o-", label=f"{kind} weights")
+        for width, each in found.items():
             axis.plot([width] * len(each), each, ".", color="gray", markersize=4)
     axis.set(xscale="log", xlabel="filters of the VGG's first layer", title="Ternary and binary on the same arrays")
     axis.set_xticks(WIDTHS, [str(width) for width in WIDTHS])

@@ -177,6 +177,7 @@ class Pcsa(Table):
     mismatch: Volts  # standard deviation of the threshold of either latch transistor
     capacitance: Farads  # of a bit line's end
     cell_capacitance: Farads  # that each row adds to it
+    cell_resistance: Ohms  # of the lines, that each row between a cell and the amplifier adds to its devices
     area: SquareMetres  # an amplifier
 
 

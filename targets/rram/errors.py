@@ -26,7 +26,6 @@ from trit.targets.rram.sense import Technology, load_technology
 
 Matrices = npt.NDArray[np.float64]  # (..., stored 3, read 3) over -1, 0, +1
 STATES: tuple[State, State] = ("lrs", "hrs")
-DEFAULT = "rram-2t2r-130nm"
 WEIGHTS = (-1, 0, 1)
 CLASSES = 32  # of sense amplifiers by their mismatch
 DRAWS = 16_384  # synapses of each stored weight beside each class of amplifier
@@ -67,7 +66,9 @@ def error_model(target: str | None = None, ber: float | None = None) -> Callable
     """
     if ber is not None:
         return lambda kind, zeros: published_errors(ber, zeros).total(kind)
-    chip = load_target(target or DEFAULT)
+    if target is None:
+        raise TritError("errors to train with are a target's, or of a bit error rate: give one of them")
+    chip = load_target(target)
     if not isinstance(chip, Rram):
         raise TritError(f"target {chip.name} is no chip of resistive memories, whose reads err: it is a {chip.kind}")
     errors = read_errors(chip)
@@ -153,7 +154,9 @@ def modelled_errors(target: Rram, sense: Pcsa, draws: int = DRAWS, seed: int = 0
     noise: dict[WeightKind, Matrices] = {kind: np.eye(3) for kind in kinds}
     for stored in WEIGHTS if target.cell.stores_ternary else (-1, 1):
         pair = _program(target, stored, shifts.shape[1], rng)
-        reads = [_read(target, technology, point, pair, shifts, rng) for _ in range(2)]
+        rows = rng.integers(1, target.array.rows + 1, shifts.shape[1])
+        wire = np.asarray(sense.cell_resistance.value * rows)
+        reads = [_read(target, technology, point, pair, wire, shifts, rng) for _ in range(2)]
         for kind in kinds:
             if kind == "ternary" or stored != 0:
                 first, second = (read[kind].reshape(CLASSES, draws) for read in reads)
@@ -180,15 +183,21 @@ def _program(target: Rram, stored: int, count: int, rng: np.random.Generator) ->
 
 
 def _read(
-    target: Rram, technology: Technology, point: OperatingPoint, pair: Pair, shifts: Matrices, rng: np.random.Generator
+    target: Rram,
+    technology: Technology,
+    point: OperatingPoint,
+    pair: Pair,
+    wire: Resistances,
+    shifts: Matrices,
+    rng: np.random.Generator,
 ) -> dict[str, npt.NDArray[np.int8]]:
     """One read of every synapse: as a ternary weight, at the sampling time, and as a binary one, by which line wins."""
-    bit_line = as_read(target.device, *pair[0], rng)
+    bit_line = as_read(target.device, *pair[0], rng) + wire
     if pair[1] is None:
         assert target.cell.reference is not None
         complement = np.full_like(bit_line, target.cell.reference.value)
     else:
-        complement = as_read(target.device, *pair[1], rng)
+        complement = as_read(target.device, *pair[1], rng) + wire
     time, winner = technology.decide(point, bit_line, complement, *shifts)
     weight = (winner * target.cell.polarity).astype(np.int8)
     return {"binary": weight, "ternary": np.where(time <= point.read_time, weight, np.int8(0))}
