@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +17,8 @@ from trit.tables import Column, show, show_json
 from trit.targets.quantities import duration, quantity
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from trit.targets.accuracy import Accuracy
     from trit.targets.duty import Duty
     from trit.targets.profile import Profile
@@ -79,16 +83,25 @@ def profile(
     labels = tests.labels if accuracy else None
     chips, results = monte_carlo or CHIPS, []
     for each in targets:
-        with stderr.status(f"{each.name}: {each.title}"):
+        with stderr.status(f"{each.name}: {each.title}") as status:
             costs = profile_of(graph, each, tests.images)
             duty = None if period is None else duty_of(costs, each, period, charge)
-            right = None if labels is None else accuracy_of(graph, each, tests.images, labels, chips, cluster)
-            results.append(_Result(costs, right, duty))
+            right = None
+            if labels is not None:
+                on_chip = _counted(status, f"{each.name}: chip {{}} of {chips}")
+                right = accuracy_of(graph, each, tests.images, labels, chips, cluster, on_chip)
+        results.append(_Result(costs, right, duty))
     if json:
         show_json(model=str(model), inputs=tests.origin, profiles=[_as_json(result, bar) for result in results])
         return
     for result in results:
         _print(result, tests.origin, bar)
+
+
+def _counted(status: Status, text: str) -> Callable[[], None]:
+    """Shows the text with the number of the call."""
+    done = count(1)
+    return lambda: status.update(text.format(next(done)))
 
 
 @dataclass(frozen=True)
