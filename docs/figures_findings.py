@@ -33,6 +33,7 @@ def by_width(axis: Axes) -> None:
             axis.plot([width] * len(each), each, ".", color="gray", markersize=4)
     axis.set(xscale="log", xlabel="filters of the VGG's first layer", title="Ternary and binary on the same arrays")
     axis.set_xticks(WIDTHS, [str(width) for width in WIDTHS])
+    axis.minorticks_off()
 
 
 def by_error_rate(axis: Axes) -> None:

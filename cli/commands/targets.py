@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trit.options import Json
 from trit.tables import Column, show, show_json
+
+if TYPE_CHECKING:
+    from trit.targets.description import Target
 
 
 def targets(
@@ -31,7 +34,18 @@ def targets(
         show_json(name=target.name, **target.model_dump())
         return
     figures = [{"key": key, **figure.model_dump()} for key, figure in target.figures()]
-    show(f"{target.name}: {target.title}", _COLUMNS, figures)
+    show(f"{target.name}: {target.title}", _COLUMNS, figures, notes=_choices(target))
+
+
+def _choices(target: Target) -> list[str]:
+    """The figures that are no facts but chosen: an RRAM chip's arrays and operating point."""
+    if target.kind != "rram":
+        return []
+    tables = {"array": target.array, "operation": target.operation}
+    return [
+        f"{name}: " + ", ".join(f"{key} = {value}" for key, value in table if value is not None)
+        for name, table in tables.items()
+    ]
 
 
 _COLUMNS = [
