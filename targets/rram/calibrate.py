@@ -28,7 +28,7 @@ Pairs = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 VDD = (0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0, 1.2, 1.5, 1.8)  # V
 TEMPERATURE = (-40.0, 27.0, 85.0)  # °C
 CAPACITANCE = (30e-15, 100e-15, 200e-15)  # F
-TIME_READS, ENERGY_READS = 90, 8  # pairs at each operating point; those for energy are read thrice
+TIME_READS, ENERGY_READS = 120, 8  # pairs at each operating point; those for energy are read thrice
 RESISTANCE = (2e3, 6e5, 2e6)  # Ω: the lower device's range, and the upper limit of the other
 SHIFT_DEVIATION = 13e-3  # V
 LONGEST = 100e-6  # s, after which a read counts as undecided
@@ -36,14 +36,14 @@ PRECHARGED = 0.95  # of VDD, which an output must have reached
 
 TIMES = 12  # coefficients of the decision time, before those of the energy
 # The first prior, and from one point to a neighbouring one: one standard deviation, of logarithms for the positive
-# coefficients. beta and r_s have the same prior everywhere: gm/I in weak inversion at n = 1.3, and the line's
-# voltage over the current of moderate inversion, both of which are known better than a neighbour tells.
-START = Coefficients(0.1e-9, 0.8, 0.9, 0.1e-9, 1.0, 60, 200, 30, 2e5, 1, 2, 40, v_b=0, q_0=0, q_1=0)
-FIRST_STEP = np.array([2, 1, 0.2, 2, 1, 1, 3, 0.15, 0.5, 10, 10, 100])
-STEP = np.array([1, 0.3, 0.1, 1.5, 0.7, 0.5, 1.5, 0.15, 0.5, 5, 5, 60])
+# coefficients. beta and r_s have the same prior everywhere: gm/I in weak inversion at n = 1.14, and the resistance
+# that balanced pairs show at 0.65-1.2 V, both of which are known better than a neighbour tells.
+START = Coefficients(0.1e-9, 0.8, 0.9, 0.1e-9, 1.0, 60, 5e3, 34, 1.8e5, 1, 2, 40, v_b=0, q_0=0, q_1=0)
+FIRST_STEP = np.array([2, 1, 0.2, 2, 1, 1, 3, 0.06, 0.25, 10, 10, 100])
+STEP = np.array([1, 0.3, 0.1, 1.5, 0.7, 0.5, 1.5, 0.06, 0.25, 2, 2, 30])
 STARTS = 4  # of the minimisation: the prior's mean, and draws around it
 ACCURACY = 0.03  # of ln t, of one simulated read against the model
-SHIFT_ACCURACY = 0.3e-3  # V: a read's weight falls where so small a shift moves its time
+SHIFT_ACCURACY = 0.6e-3  # V: a read's weight falls where so small a shift moves its time
 ENERGY_ACCURACY, OUTPUT_CHARGE = 0.05, 0.5e-15  # relative, and standard deviation of q_1 in C
 OUTLIER = 0.4  # of ln t, from where an error counts linearly
 
@@ -75,7 +75,7 @@ def calibrate(
             point = OperatingPoint(vdd[at_vdd], LONGEST, load, degrees, corner)
             if point.vdd in known:
                 nearest, step = known[point.vdd], STEP
-            fitted = _fit_point(process, point, _prior(point, nearest, max(vdd)), step)
+            fitted = _fit_point(process, point, _prior(point, nearest), step)
             if fitted is not None:
                 table[CORNERS.index(corner), at_vdd, at_temperature, at_load] = fitted
                 known.setdefault(point.vdd, fitted)
@@ -111,11 +111,10 @@ def draw_pairs(rng: np.random.Generator, count: int) -> Pairs:
     return np.where(swapped, larger, smaller), np.where(swapped, smaller, larger), shifts[:, 0], shifts[:, 1]
 
 
-def _prior(point: OperatingPoint, nearest: Coefficients, highest: float) -> FloatArray:
+def _prior(point: OperatingPoint, nearest: Coefficients) -> FloatArray:
     """Mean of the prior at the point, `nearest` being a neighbour's coefficients."""
     beta = START.beta * 300 / (point.temperature + 273)
-    r_s = START.r_s * (point.vdd / highest) ** 2
-    return _to_vector(nearest._replace(beta=beta, r_s=r_s))
+    return _to_vector(nearest._replace(beta=beta, r_s=START.r_s))
 
 
 def _fit_point(process: Process, point: OperatingPoint, prior: FloatArray, step: FloatArray) -> Coefficients | None:

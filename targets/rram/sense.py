@@ -4,15 +4,16 @@
 Fitted to the circuit (calibrate.py), and much faster. With R and δ the devices' resistances and the threshold shifts
 of the latch's nMOS, bl for the bit line, blb for its complement, w for the line that wins and l for the other:
 
-    ξ = ln((R_blb + R_k) / (R_bl + R_k)) + β(√(R_bl·R_blb))·(δ_blb - δ_bl)        the bit line wins where ξ > 0
-    β(R) = 2·β_0 / (1 + √(1 + 4·R_s / R))
-    t∞ = (τ + t_RC)·exp(m·(δ_w + δ_l)/2 + d·(δ_w - δ_l) + e·(δ_w² - δ_l²)/2),     t_RC = a·C·R_0·(R_w / R_0)^p
-    t  = t∞ + (τ_s + s·t_RC)·ln(1 + k)/k,                                          k = K·(exp|ξ| - 1)
+    ξ = ln((R_blb + R'_blb) / (R_bl + R'_bl)) + β(√(R'_bl·R'_blb))·(δ_blb - δ_bl)      the bit line wins where ξ > 0
+    R' = √(R² + R_k²),     β(R) = 2·β_0 / (1 + √(1 + 4·R_s / R))
+    t = (τ + t_RC + (τ_s + s·t_RC)·ln(1 + k)/k)·exp(m·(δ_w + δ_l)/2 + d·(δ_w - δ_l) + e·(δ_w² - δ_l²)/2)
+    t_RC = a·C·R_0·(R_w / R_0)^p,     k = K·(exp|ξ| - 1)
 
 The line's own discharge t_RC is slightly sublinear in R, as a slower line turns its latch transistor on at a smaller
 swing. β is gm/I of the latch's nMOS at the current that the device lets through: 1/(n·kT/q) in weak inversion, for
-high R, and less for low. R_k is what the transistors in series add, which swamps the devices near threshold. The last
-term is the delay of a latch whose sides are nearly alike: two cross-coupled transistors in weak inversion,
+high R, and less for low. R_k is where the transistors in series limit that current: far above it a device counts by
+the logarithm of its resistance, far below by its resistance only, which near threshold is next to nothing. The term
+with k is the delay of a latch whose sides are nearly alike: two cross-coupled transistors in weak inversion,
 dq/dt ∝ -exp(q_b) and dq_b/dt ∝ -exp(q), keep exp(q) - exp(q_b) constant, and integrate to ln(1 + k)/k.
 
     energy = VDD·(C·V_b·Σ(1 - exp(-t_read / ((R + R_k)·C))) + Q_0 + Q_1·[t ≤ t_read])
@@ -78,8 +79,9 @@ class Decisions(NamedTuple):
 
 def imbalance(c: Coefficients, bit_line: Array, complement: Array, difference: Array) -> Array:
     """ξ, with δ_blb - δ_bl as `difference`."""
-    gain = 2 * c.beta / (1 + np.sqrt(1 + 4 * c.r_s / np.sqrt(bit_line * complement)))
-    return np.asarray(np.log((complement + c.r_k) / (bit_line + c.r_k)) + gain * difference)
+    total, other = (np.sqrt(r * r + c.r_k * c.r_k) for r in (bit_line, complement))
+    gain = 2 * c.beta / (1 + np.sqrt(1 + 4 * c.r_s / np.sqrt(total * other)))
+    return np.asarray(np.log((complement + other) / (bit_line + total)) + gain * difference)
 
 
 def tie(c: Coefficients, xi: Array) -> Array:
@@ -95,7 +97,7 @@ def decision_time(
     line = c.a * capacitance * REFERENCE_RESISTANCE * (winner / REFERENCE_RESISTANCE) ** c.p
     mean, difference = (shift_winner + shift_loser) / 2, shift_winner - shift_loser
     shifted = np.exp(c.m * mean + difference * (c.d + c.e * mean))
-    return np.asarray((c.tau + line) * shifted + (c.tau_s + c.s * line) * tie(c, xi))
+    return np.asarray((c.tau + line + (c.tau_s + c.s * line) * tie(c, xi)) * shifted)
 
 
 @dataclass(frozen=True)
