@@ -63,7 +63,7 @@ def test_the_shift_that_balances_a_pair_agrees_with_the_circuit(vdd: float) -> N
     """Its winner changes between 0.7 and 1.4 times the shift at which the model has both sides alike."""
     point = OperatingPoint(vdd, 100e-6)
     bit_line = np.array([15e3, 60e3, 300e3])
-    apart = np.array([0.0, -1e-3])
+    apart = np.array([0.0, -1e-3])  # V, to find the slope
     one, two = (imbalance(TECHNOLOGY.at(point), bit_line, 1.3 * bit_line, shift) for shift in apart)
     balance = 1e-3 * one / (one - two)
     for share, sign in ((0.7, 1), (1.4, -1)):
@@ -73,10 +73,10 @@ def test_the_shift_that_balances_a_pair_agrees_with_the_circuit(vdd: float) -> N
 
 @needs_ngspice
 def test_error_rates_agree_with_the_circuit() -> None:
-    """A sample of what check_rates compares by default; here one draw is more than the rates may differ by."""
-    points = [point for point in POINTS if point.vdd == 0.8 or point.corner == "fs"]
-    for row in check_rates(TECHNOLOGY, generic130(), points, draws=50, seed=3):
-        assert row.agree or np.abs(np.subtract(row.circuit, row.model)).max() <= 1 / row.draws + 1e-9, row
+    """A sample of what check_rates compares by default."""
+    points = [point for point in POINTS if point.vdd in (0.7, 0.8) or point.corner == "fs"]
+    rows = check_rates(TECHNOLOGY, generic130(), points, draws=50, seed=3)
+    assert all(row.agree for row in rows), [row for row in rows if not row.agree]
 
 
 @needs_ngspice
