@@ -181,10 +181,10 @@ def test_limits_in_words() -> None:
 
 def test_outside_the_table_is_refused() -> None:
     for point, message in (
-        (replace(NOMINAL, vdd=0.5), "supply of 0.5 V"),
-        (replace(NOMINAL, vdd=2.5), "supply of 2.5 V"),
-        (replace(NOMINAL, temperature=125.0), "temperature of 125 °C"),
-        (replace(NOMINAL, bit_line_capacitance=1e-12), "bit line of 1000 fF"),
+        (replace(NOMINAL, vdd=0.5), "supply: 0.5 V"),
+        (replace(NOMINAL, vdd=2.5), "supply: 2.5 V"),
+        (replace(NOMINAL, temperature=125.0), "temperature: 125 °C"),
+        (replace(NOMINAL, bit_line_capacitance=1e-12), "bit line: 1000 fF is outside"),
         (OperatingPoint(0.6, 1e-9, 200e-15, -40.0, "fs"), "a precharge of 200 ns does not complete"),
     ):
         with pytest.raises(TritError, match=message):

@@ -25,6 +25,7 @@ output that fell.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -34,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.runtime.errors import TritError
+from trit.runtime.files import write_atomic
 from trit.targets.rram.operating_point import CORNERS, OperatingPoint
 
 Array = npt.NDArray[Any]
@@ -126,16 +128,13 @@ class Technology:
         """
         values = self.coefficients[CORNERS.index(point.corner)]
         values = np.concatenate([np.log(values[..., :POSITIVE]), values[..., POSITIVE:]], axis=-1)
-        for what, axis, at in (
-            (f"a supply of {point.vdd:g} V", np.array(self.vdd), point.vdd),
-            (f"a temperature of {point.temperature:g} °C", np.array(self.temperature), point.temperature),
-            (
-                f"a bit line of {point.bit_line_capacitance * 1e15:g} fF",
-                np.log(self.capacitance),
-                np.log(point.bit_line_capacitance),
-            ),
-        ):
-            values = _interpolate(what, axis, float(at), values)
+        load, loads = point.bit_line_capacitance, self.capacitance
+        _require("supply", "V", self.vdd, point.vdd)
+        _require("temperature", "°C", self.temperature, point.temperature)
+        _require("capacitance of a bit line", "fF", [value * 1e15 for value in loads], load * 1e15)
+        values = _interpolate(np.array(self.vdd), point.vdd, values)
+        values = _interpolate(np.array(self.temperature), point.temperature, values)
+        values = _interpolate(np.log(loads), float(np.log(load)), values)
         if np.isnan(values).any():
             raise TritError(
                 f"{self.name}: at {_conditions(point)} a precharge of {self.precharge * 1e9:g} ns does not complete; "
@@ -249,7 +248,7 @@ class Technology:
         rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in numbers)
         fields["coefficients"] = None
         head = json.dumps({**fields, "columns": Coefficients._fields}, indent=1)
-        path.write_text(head.replace('"coefficients": null', f'"coefficients": [\n{rows}\n]') + "\n", "utf-8")
+        write_atomic(path, (head.replace('"coefficients": null', f'"coefficients": [\n{rows}\n]') + "\n").encode())
 
 
 def load_technology(name_or_path: str | Path = "generic130") -> Technology:
@@ -283,11 +282,14 @@ def mismatch_deviation(technology: Technology, coefficient: float) -> float:
     return float(coefficient / np.sqrt(technology.width * technology.length))
 
 
-def _interpolate(name: str, axis: Array, at: float, values: FloatArray) -> FloatArray:
-    """Values at a point of their first axis, linearly."""
+def _require(what: str, unit: str, axis: Sequence[float], at: float) -> None:
     slack = 1e-9 * (axis[-1] - axis[0])
     if not axis[0] - slack <= at <= axis[-1] + slack:
-        raise TritError(f"{name}; the technology's table does not reach there")
+        raise TritError(f"{what}: {at:g} {unit} is outside the technology's {axis[0]:g} to {axis[-1]:g} {unit}")
+
+
+def _interpolate(axis: Array, at: float, values: FloatArray) -> FloatArray:
+    """Values at a point of their first axis, linearly."""
     upper = min(max(int(np.searchsorted(axis, at)), 1), len(axis) - 1)
     share = (at - axis[upper - 1]) / (axis[upper] - axis[upper - 1])
     if share in (0, 1):  # a neighbour without values does not matter then
