@@ -212,7 +212,7 @@ def test_the_executors_that_are_built(executor: str, kind: Kind, tmp_path: Path)
     if executor == "programming files":
         write_programming(graph, default_chip(), tmp_path, images, expected)
         done = subprocess.run(["make", "-s", "-C", str(tmp_path), "run"], capture_output=True, text=True)
-        assert done.stdout == "2 of 2 test images give the expected scores\n", done.stderr
+        assert done.stdout.startswith("2 of 2 test images give the expected scores, in "), done.stderr
         return
     try:
         scores = EXECUTORS[executor](graph, images)
