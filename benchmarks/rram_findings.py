@@ -21,11 +21,11 @@ from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
-from trit.targets.accuracy import Images, Labels, accuracy
+from trit.targets.accuracy import accuracy
 from trit.targets.description import load_target
-from trit.targets.rram.chip import Rram
 from trit.targets.rram.errors import ReadErrors, given_errors, published_errors
-from trit.targets.rram.monte_carlo import monte_carlo
+from trit.targets.rram.executor import default_chip
+from trit.targets.rram.monte_carlo import Images, Labels, monte_carlo
 from trit.targets.rram.search import Point, at, evaluate, tune, with_best_read_time
 
 FOLDER = Path(__file__).with_name("vgg")
@@ -98,7 +98,7 @@ def with_errors(graph: Graph, type_: str, rate: float) -> list[ReadErrors]:
 
 def curve(graph: Graph, type_: str, rates: Sequence[float] = BIT_ERROR_RATES) -> list[float]:
     """Mean accuracy in percent of a few chips at each bit error rate."""
-    found, chip = test_set(), _chip()
+    found, chip = test_set(), default_chip()
     assert found is not None
     images, labels = found[0][:FEW_IMAGES], found[1][:FEW_IMAGES]
     return [
@@ -147,7 +147,7 @@ def immunity() -> list[Row]:
 
 def operating_points() -> list[Point]:
     """A ternary network on the chip at each supply with its best read time."""
-    found, chip = test_set(), _chip()
+    found, chip = test_set(), default_chip()
     assert found is not None
     tests, graph = (found[0][:FEW_IMAGES], found[1][:FEW_IMAGES]), network(WIDTHS[0], "ternary")
     return [evaluate(with_best_read_time(at(chip, supply=supply)), graph, tests, FEW_CHIPS) for supply in SUPPLIES]
@@ -167,17 +167,11 @@ def supplies() -> list[Row]:
         work = f"VGG {WIDTHS[0]} ternary, {operation.supply:g} V, {operation.read_time * 1e9:.3g} ns"
         rows.append(Row(f"{work}: energy", point.energy * 1e6, "µJ"))
         rows.append(Row(f"{work}: accuracy", 100 * point.accuracy.mean, "%", "error-free", 100 * clean))
-    best = tune(_chip(), network(WIDTHS[0], "ternary"), (images, labels), FEW_CHIPS, clean - LOSS)
+    best = tune(default_chip(), network(WIDTHS[0], "ternary"), (images, labels), FEW_CHIPS, clean - LOSS)
     assert best is not None and best.energy is not None
     nominal = next(row.value for row in rows if ", 1.2 V" in row.work)
     work = f"found by search: {best.operation.supply:g} V, {best.operation.read_time * 1e9:.3g} ns"
     return [*rows, Row(work, 1e6 * best.energy, "µJ", "at 1.2 V", nominal, f"≤ {nominal:.4g}")]
-
-
-def _chip() -> Rram:
-    chip = load_target("rram-2t2r-130nm")
-    assert isinstance(chip, Rram)
-    return chip
 
 
 def train(out: Path) -> None:

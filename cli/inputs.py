@@ -26,6 +26,12 @@ class Inputs:
     labels: npt.NDArray[np.int64] | None
     origin: str  # for the user: what these images are
 
+    def labelled(self, model: Path | None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Images and labels. Raises TritError, naming the model, where there are no labels."""
+        if self.labels is None:
+            raise TritError(f"{model}: there are no labelled images for its accuracy: name their folder with --data")
+        return self.images, self.labels
+
 
 def inputs_for(graph: Graph, count: int | None, data: Path | None = None, file: Path | None = None) -> Inputs:
     """Up to `count` images (None: all there are) that fit the graph's input.

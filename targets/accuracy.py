@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
-from trit.runtime.errors import TritError
 from trit.targets.description import Host, Linux, Microcontroller, Target
 from trit.targets.figure import Origin, figures_in, weakest
 from trit.targets.linux import run_emulated
@@ -21,10 +18,8 @@ from trit.targets.microcontroller.simulator import run_simulated
 from trit.targets.rram.analog import run_analog
 from trit.targets.rram.chip import Adc, Rram
 from trit.targets.rram.errors import read_errors, warnings
-from trit.targets.rram.monte_carlo import monte_carlo
+from trit.targets.rram.monte_carlo import Images, Labels, monte_carlo, require_labels
 
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[Any]
 CHIPS = 5  # of an RRAM target, unless told otherwise
 
 
@@ -70,23 +65,21 @@ def accuracy(
     on_chip: Callable[[], None] | None = None,
 ) -> Accuracy:
     """Accuracy on images (N, C, H, W) with labels (N,): computed there, simulated, or of that many RRAM chips."""
-    if len(images) != len(labels) or not len(images):
-        raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
+    require_labels(images, labels)
     origin: Origin = "simulated"
     match target:
         case Host():
-            scores, origin = Session(to_plan(graph)).run(images), "measured"
+            runs, origin = [Session(to_plan(graph)).run(images)], "measured"
         case Linux():
-            scores = run_emulated(graph, images, target)
+            runs = [run_emulated(graph, images, target)]
         case Microcontroller():
-            scores = run_simulated(graph, images, target)
+            runs = [run_simulated(graph, images, target)]
         case Rram(sense=Adc() as sense):
             runs = [run_analog(graph, images, target, sense, seed) for seed in range(chips)]
-            draws = [float((scores.reshape(len(images), -1).argmax(axis=1) == labels).mean()) for scores in runs]
-            return Accuracy(len(images), draws, weakest(figure.origin for _, figure in figures_in(target.device)))
+            origin = weakest(figure.origin for _, figure in figures_in(target.device))
         case Rram():
             errors = read_errors(target)
             draws = monte_carlo(graph, target, images, labels, chips, errors, cluster=cluster, on_chip=on_chip)
             return Accuracy(len(images), draws, errors.origin, errors.rates(), warnings(target))
-    right = scores.reshape(len(images), -1).argmax(axis=1) == labels
-    return Accuracy(len(images), [float(right.mean())], origin)
+    right = [scores.reshape(len(images), -1).argmax(axis=1) == labels for scores in runs]
+    return Accuracy(len(images), [float(hits.mean()) for hits in right], origin)

@@ -12,6 +12,7 @@ import typer
 
 from trit.console import stderr
 from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, read_quantity
+from trit.plots import RATES
 from trit.runtime.errors import TritError
 from trit.tables import Column, show, show_json
 from trit.targets.quantities import duration, quantity
@@ -78,9 +79,7 @@ def profile(
             can_sleep(each)
     graph = read_model(model)
     tests = inputs_for(graph, max(1, accuracy), data, inputs)
-    if accuracy and tests.labels is None:
-        raise TritError(f"{model}: there are no labelled images for its accuracy: name their folder with --data")
-    labels = tests.labels if accuracy else None
+    labels = tests.labelled(model)[1] if accuracy else None
     chips, results = monte_carlo or CHIPS, []
     for each in targets:
         with stderr.status(f"{each.name}: {each.title}") as status:
@@ -203,7 +202,6 @@ def _row(layer: dict[str, Any]) -> dict[str, Any]:
 
 
 MOST_IMAGES = 10_000  # of a Monte Carlo simulation, unless told otherwise
-RATES = {"sign": "±1 → ∓1", "lost": "±1 → 0", "raised": "0 → ±1", "flip": "binary flip"}
 _COMPONENT_COLUMNS = [
     Column("name", "component"),
     Column("energy", "energy"),

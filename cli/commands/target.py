@@ -12,15 +12,12 @@ import typer
 
 from trit.console import stderr
 from trit.options import Data, Inputs, Json, Model, Set
+from trit.plots import RATES, sweep_plot
 from trit.runtime.errors import TritError
 from trit.tables import Column, show
 from trit.targets.quantities import quantity
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from trit.inputs import Inputs as Tests
     from trit.targets.rram.chip import Rram
     from trit.targets.rram.search import Point
 
@@ -74,13 +71,12 @@ def sweep(
     """
     from trit.files import read_model
     from trit.inputs import inputs_for
-    from trit.plots import sweep_plot
     from trit.targets.rram.search import sweep as points_of
 
     chip, grid = _chip(target, set_), dict(_values(each) for each in over)
     graph = read_model(model) if model else None
     tests = inputs_for(graph, images, data, inputs) if graph else None
-    pair = _labelled(tests, model) if tests else None
+    pair = tests.labelled(model) if tests else None
     found = []
     with stderr.status(f"{chip.name}: {', '.join(over)}") as status:
         for point in points_of(chip, grid, graph, pair, chips):
@@ -118,7 +114,7 @@ def tune(
 
     chip, graph = _chip(target, set_), read_model(model)
     tests = inputs_for(graph, images, data, inputs)
-    pair = _labelled(tests, model)
+    pair = tests.labelled(model)
     clean = accuracy(graph, load_target("host"), *pair).mean
     points: list[Point] = []
     with stderr.status(f"{chip.name}: trying supplies") as status:
@@ -155,12 +151,6 @@ def calibrate(
     with stderr.status("simulating") as status:
         fit(process, output.stem, progress=status.update).save(output)
     typer.echo(f'{output}: name it as sense.technology = "{output}" in a description')
-
-
-def _labelled(tests: Tests, model: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    if tests.labels is None:
-        raise TritError(f"{model}: there are no labelled images for its accuracy: name their folder with --data")
-    return tests.images, tests.labels
 
 
 def _chip(name: str, overrides: Sequence[str] | None) -> Rram:
@@ -218,10 +208,7 @@ def _notes(points: Sequence[Point]) -> list[str]:
 
 
 _POINT_COLUMNS = [
-    Column("sign", "±1 → ∓1", "{:.2g}"),
-    Column("lost", "±1 → 0", "{:.2g}"),
-    Column("raised", "0 → ±1", "{:.2g}"),
-    Column("flip", "binary flip", "{:.2g}"),
+    *(Column(rate, label, "{:.2g}") for rate, label in RATES.items()),
     Column("energy", "energy (J)", "{:.3g}"),
     Column("latency", "latency (s)", "{:.3g}"),
     Column("accuracy", "accuracy", "{:.2%}"),

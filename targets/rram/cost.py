@@ -20,19 +20,20 @@ concatenations stand in the pipeline behind the arrays: no latency of their own,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from trit.export.check import accumulator_ranges
 from trit.export.fuse import Step, fuse
-from trit.export.graph import Graph, Kind
+from trit.export.graph import Graph, Range
 from trit.export.operators import Rescale
 from trit.targets.figure import Figure, Origin, figures_in, weakest
 from trit.targets.rram.chip import Adc, Pcsa, Rram
 from trit.targets.rram.errors import medians, operating_point
 from trit.targets.rram.mapping import Tile, reads
-from trit.targets.rram.schedule import Slot, input_bits, input_passes, schedule
+from trit.targets.rram.schedule import Slot, bits_of, input_bits, input_passes, schedule
 from trit.targets.rram.sense import load_technology
 
 COMPONENTS = (
@@ -67,10 +68,10 @@ class LayerCost:
 
 def layer_costs(graph: Graph, target: Rram) -> list[LayerCost]:
     """Cost of every step in execution order. Raises TritError if the network does not fit the chip."""
-    slots = schedule(graph, target)
-    by_name = {slot.layer.node.name: slot for slot in slots}
-    on_chip = arrays_on_chip(slots, target)
-    return [_cost(step, by_name.get(step.node.name), graph, target, on_chip) for step in fuse(graph)]
+    slots, ranges = schedule(graph, target), accumulator_ranges(graph)
+    on_chip, senses = arrays_on_chip(slots, target), sense_energies(target)
+    works = {slot.layer.node.name: _work(slot, graph, target, on_chip, ranges) for slot in slots}
+    return [_cost(step, works.get(step.node.name), graph, target, senses) for step in fuse(graph)]
 
 
 def arrays_on_chip(slots: list[Slot], target: Rram) -> int:
@@ -119,6 +120,8 @@ def component_origins(target: Rram) -> dict[str, Origin]:
 class _Work:
     """What a layer does for one image, counted."""
 
+    slot: Slot
+    on_chip: int  # arrays of the chip
     products: int  # P · K · O
     zeros: int  # of them, of weights 0
     input_bits: int  # b
@@ -129,16 +132,18 @@ class _Work:
     amplifier_cycles: int  # cycles of single amplifiers that are clocked
 
 
-def _work(slot: Slot, graph: Graph, target: Rram, on_chip: int) -> _Work:
+def _work(slot: Slot, graph: Graph, target: Rram, on_chip: int, ranges: Mapping[str, Range]) -> _Work:
     layer = slot.layer
     _, height, width = graph.tensors[layer.node.output].shape
     positions, bits = height * width, input_bits(layer, graph)
     input_reads = positions * layer.rows * bits
     partial_sums = positions * layer.columns * (len(layer.bands) - 1)
-    low, high = accumulator_ranges(graph)[layer.node.output]
+    low, high = ranges[layer.node.output]
     side_by_side = len(layer.tiles) // len(layer.bands)
     clocked = len(layer.arrays) if target.logic.gated else on_chip
     return _Work(
+        slot,
+        on_chip,
         products=positions * layer.rows * layer.columns,
         zeros=positions * int((layer.node.weights == 0).sum()),
         input_bits=bits,
@@ -150,25 +155,25 @@ def _work(slot: Slot, graph: Graph, target: Rram, on_chip: int) -> _Work:
     )
 
 
-def _cost(step: Step, slot: Slot | None, graph: Graph, target: Rram, on_chip: int) -> LayerCost:
+def _cost(step: Step, work: _Work | None, graph: Graph, target: Rram, senses: tuple[float, float]) -> LayerCost:
     energies = dict.fromkeys(COMPONENTS, 0.0)
     output, logic = graph.tensors[step.output], target.logic
     values = output.shape[0] * output.shape[1] * output.shape[2]
     rescales = isinstance(step.output_stage or step.node, Rescale)
     energies["output"] = values * (logic.rescale if rescales else logic.threshold).value
-    energies["buffer"] = values * _bits(output.kind) * logic.buffer.value
-    work = _work(slot, graph, target, on_chip) if slot else None
-    if slot and work:
+    energies["buffer"] = values * bits_of(output.kind) * logic.buffer.value
+    if work:
         energies["buffer"] += work.input_reads * logic.buffer.value
         energies["transfer"] = work.moved * logic.transfer.value
-        energies["control"] = work.amplifier_cycles * logic.control.value + slot.cycles * logic.chip_control.value
+        energies["control"] = work.amplifier_cycles * logic.control.value + work.slot.cycles * logic.chip_control.value
         _add_products(energies, work, target)
     energies = {name: energy * dynamic(target) for name, energy in energies.items()}
-    if not slot or not work:
+    if not work:
         return LayerCost(step, 0, 0.0, energies, 0, 0, 0.0)
-    energies["sense"] = _sense(work, target)
+    slot = work.slot
+    energies["sense"] = _sense(work, target, senses)
     latency = slot.cycles / target.operation.clock
-    leakage = on_chip * logic.array_leakage.value + logic.chip_leakage.value
+    leakage = work.on_chip * logic.array_leakage.value + logic.chip_leakage.value
     energies["leakage"] = leakage * target.operation.supply / logic.nominal.value * latency
     layer, array = slot.layer, target.array
     used = len(layer.copies) * layer.rows * layer.columns / (len(layer.arrays) * array.rows * array.columns)
@@ -188,8 +193,8 @@ def _add_products(energies: dict[str, float], work: _Work, target: Rram) -> None
     energies["accumulation"] = sums * logic.add.value
 
 
-def _sense(work: _Work, target: Rram) -> float:
-    nonzero, zero = sense_energies(target)
+def _sense(work: _Work, target: Rram, senses: tuple[float, float]) -> float:
+    nonzero, zero = senses
     if isinstance(target.sense, Adc):
         conducting = work.products * work.input_bits * target.sense.cell_energy.value * dynamic(target)
         return work.conversions * zero + conducting
@@ -205,7 +210,3 @@ def _conversions(tiles: list[Tile], target: Rram) -> int:
         len(listed) * -(-sum(tile.columns for tile in tiles if tile.array == array) // per_amplifier)
         for array, listed in reads(tiles, target).items()
     )
-
-
-def _bits(kind: Kind) -> int:
-    return {"binary": 1, "ternary": 2, "uint8": 8}.get(kind, 32)

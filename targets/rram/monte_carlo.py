@@ -42,8 +42,7 @@ def monte_carlo(
     address of a Dask scheduler, its workers do; either way the same seed gives the same accuracies. `on_chip` is called
     after each. Raises TritError if the network does not fit the target.
     """
-    if len(images) != len(labels) or not len(images):
-        raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
+    require_labels(images, labels)
     map_graph(graph, target)
     task = (to_plan(graph), images, labels, target.array.rows, seed, *_tables(graph, errors))
     if cluster is not None:
@@ -54,6 +53,12 @@ def monte_carlo(
         if on_chip:
             on_chip()
     return accuracies
+
+
+def require_labels(images: Images, labels: Labels) -> None:
+    """Raises TritError unless there is a label for each image, and an image at least."""
+    if len(images) != len(labels) or not len(images):
+        raise TritError(f"{len(images)} images and {len(labels)} labels; accuracy needs as many of each, at least one")
 
 
 def _tables(graph: Graph, errors: ReadErrors | Sequence[ReadErrors]) -> tuple[Matrices, Matrices]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trit.export.graph import Graph
+from trit.export.graph import Graph, Kind
 from trit.targets.rram.chip import Adc, Rram
 from trit.targets.rram.mapping import LayerMap, cycles_per_position, map_graph, rounds
 
@@ -44,7 +44,12 @@ def schedule(graph: Graph, target: Rram) -> list[Slot]:
 
 def input_bits(layer: LayerMap, graph: Graph) -> int:
     """Bits of an activation that the layer reads."""
-    return {"binary": 1, "ternary": 2}.get(graph.tensors[layer.node.input].kind, 8)
+    return bits_of(graph.tensors[layer.node.input].kind)
+
+
+def bits_of(kind: Kind) -> int:
+    """Bits of a value of that kind."""
+    return {"binary": 1, "ternary": 2, "uint8": 8}.get(kind, 32)
 
 
 def input_passes(layer: LayerMap, graph: Graph, target: Rram) -> int:

@@ -13,10 +13,11 @@ import numpy as np
 from trit.export.graph import Graph
 from trit.export.schema import check
 from trit.runtime.errors import TritError
-from trit.targets.accuracy import Accuracy, Images, Labels, accuracy
+from trit.targets.accuracy import Accuracy, accuracy
 from trit.targets.rram.chip import Operation, Pcsa, Rram
 from trit.targets.rram.cost import layer_costs
 from trit.targets.rram.errors import read_errors, warnings
+from trit.targets.rram.monte_carlo import Images, Labels
 
 READ_TIMES = 25  # that are tried at a supply
 SUPPLIES = 13  # that tune tries

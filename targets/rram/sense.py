@@ -27,6 +27,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -251,6 +252,7 @@ class Technology:
         write_atomic(path, (head.replace('"coefficients": null', f'"coefficients": [\n{rows}\n]') + "\n").encode())
 
 
+@cache
 def load_technology(name_or_path: str | Path = "generic130") -> Technology:
     """A technology by the name of one that comes with trit, or from a file `trit target calibrate` wrote.
 

@@ -13,6 +13,7 @@ from trit.export.graph import Graph
 from trit.targets.figure import Origin, figures_in, weakest
 from trit.targets.rram.chip import Rram
 from trit.targets.rram.cost import arrays_on_chip
+from trit.targets.rram.mapping import Tile
 from trit.targets.rram.schedule import schedule
 
 
@@ -57,7 +58,7 @@ def chip(graph: Graph, target: Rram) -> Chip:
         sum(tile.rows * tile.columns for tile in tiles) / (used * array.rows * array.columns),
         area(arrays_on_chip(slots, target), target),
         weakest(figure.origin for figure in figures),
-        programming(graph, target),
+        _programming(tiles, target),
     )
 
 
@@ -76,8 +77,11 @@ def area(arrays: int, target: Rram) -> dict[str, float]:
 
 def programming(graph: Graph, target: Rram) -> Programming:
     """Setting and resetting every synapse's devices to what the network's weights ask for."""
+    return chip(graph, target).programming
+
+
+def _programming(tiles: list[Tile], target: Rram) -> Programming:
     condition, forming = target.condition, target.device.forming
-    tiles = [tile for slot in schedule(graph, target) for tiles in slot.layer.copies for tile in tiles]
     low = sum(int(tile.states.sum()) for tile in tiles)
     devices = sum(tile.rows * tile.columns for tile in tiles) * target.cell.devices
     by_array: dict[int, int] = {}
