@@ -59,14 +59,9 @@ def sweep(
 
 def at(target: Rram, **changes: Any) -> Rram:
     """The chip at another operating point."""
-    table = {**target.operation.model_dump(), **changes}
-    operation = check(Operation, table, f"target {target.name}: operation")
-    moved = target.model_copy(update={"operation": operation})
-    if operation.condition not in target.device.conditions:
-        known = ", ".join(target.device.conditions)
-        raise TritError(
-            f"target {target.name}: operation.condition: {operation.condition!r} is none of the device's: {known}"
-        )
+    table = {**target.model_dump(), "operation": {**target.operation.model_dump(), **changes}}
+    moved = check(Rram, table, f"target {target.name}")
+    moved._name = target.name
     return moved
 
 
