@@ -97,6 +97,12 @@ def test_the_same_seed_gives_the_same_model(trained: TrainResult, tmp_path: Path
     assert not equal(weights(trained.model.parent), weights(tmp_path / "other"))
 
 
+def test_two_precisions_are_trained_in_one_process(tmp_path: Path) -> None:
+    for precision in ("bfloat16", "float32"):
+        train("digits-ternary-mlp", out=tmp_path / precision, overrides=[*SHORT, f"training.precision={precision}"])
+    assert not equal(weights(tmp_path / "bfloat16"), weights(tmp_path / "float32"))
+
+
 def test_a_resumed_training_gives_the_same_model(
     trained: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,8 +36,9 @@ class Trainer:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, training = recipe, recipe.training
-        wanted = training.precision == "bfloat16" or (training.precision == "auto" and gains_by_bfloat16())
-        self.accelerator = Accelerator(mixed_precision="bf16" if wanted else "no")
+        self.bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and gains_by_bfloat16())
+        # accelerate keeps one precision for all of a process; recipes of two precisions may be trained in one.
+        self.accelerator = Accelerator(mixed_precision="no")
         self.network = build(recipe) if network is None else network
         self.faults = make_faulty(self.network, errors, recipe.faults.per) if recipe.faults and errors else []
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -50,8 +51,6 @@ class Trainer:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
         # The schedule counts steps itself: accelerate would advance it once a process.
         self.schedule = schedule
-        # accelerate replaces this one by one that computes in bfloat16
-        self._forward: Callable[[Tensor], Tensor] = self.network.forward
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
 
     @property
@@ -80,7 +79,7 @@ class Trainer:
         # torch takes one-channel images for channels_first unless their strides say otherwise, and goes on in that
         # order up to the first convolution that has more.
         images = torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
-        with self.accelerator.autocast():
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
             scores = self.model(images)
         loss: Tensor = criterion(scores.float(), labels)
         self.optimizer.zero_grad()
@@ -93,7 +92,7 @@ class Trainer:
         """Fraction of images classified right, in evaluation mode and float32."""
         images, labels = _on(self.accelerator, data)
         self.network.eval()
-        classes = evaluate(self._forward, images).argmax(1)
+        classes = evaluate(self.network, images).argmax(1)
         return int((classes == labels).sum()) / len(classes)
 
     def state(self) -> dict[str, Any]:
