@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy", reason="scipy is not installed: pip install 'trit[calibrate]'")
 from trit.runtime.errors import TritError, Unavailable
 from trit.targets.rram.calibrate import calibrate, draw_pairs
 from trit.targets.rram.check import POINTS, check_rates, check_times
@@ -63,8 +64,8 @@ def test_the_shift_that_balances_a_pair_agrees_with_the_circuit(vdd: float) -> N
     """Its winner changes between 0.7 and 1.4 times the shift at which the model has both sides alike."""
     point = OperatingPoint(vdd, 100e-6)
     bit_line = np.array([15e3, 60e3, 300e3])
-    apart = np.array([0.0, -1e-3])  # V, to find the slope
-    one, two = (imbalance(TECHNOLOGY.at(point), bit_line, 1.3 * bit_line, shift) for shift in apart)
+    apart = (0.0, 0.5e-3)  # V on either side, to find the slope
+    one, two = (imbalance(TECHNOLOGY.at(point), bit_line, 1.3 * bit_line, shift, -shift) for shift in apart)
     balance = 1e-3 * one / (one - two)
     for share, sign in ((0.7, 1), (1.4, -1)):
         reads = simulate(generic130(), point, bit_line, 1.3 * bit_line, share * balance / 2, -share * balance / 2)
@@ -74,8 +75,8 @@ def test_the_shift_that_balances_a_pair_agrees_with_the_circuit(vdd: float) -> N
 @needs_ngspice
 def test_error_rates_agree_with_the_circuit() -> None:
     """A sample of what check_rates compares by default."""
-    points = [point for point in POINTS if point.vdd in (0.7, 0.8) or point.corner == "fs"]
-    rows = check_rates(TECHNOLOGY, generic130(), points, draws=50, seed=3)
+    points = [point for point in POINTS if point.vdd == 0.7 or point.corner == "fs"]
+    rows = check_rates(TECHNOLOGY, generic130(), points, draws=200, seed=3)
     assert all(row.agree for row in rows), [row for row in rows if not row.agree]
 
 
@@ -97,7 +98,7 @@ def test_calibration_gives_the_shipped_table_back() -> None:
     shipped = TECHNOLOGY.coefficients[0, -1, 1, 1]
     assert (TECHNOLOGY.vdd[-1], TECHNOLOGY.temperature[1], TECHNOLOGY.capacitance[1]) == (1.8, 27.0, 100e-15)
     assert fitted[:3] == pytest.approx(shipped[:3], rel=0.03)
-    assert fitted[12:14] == pytest.approx(shipped[12:14], rel=0.03)
+    assert fitted[13:15] == pytest.approx(shipped[13:15], rel=0.03)
 
 
 def test_without_ngspice_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +130,14 @@ def test_swapping_the_sides_swaps_the_sign(vdd: float, corner: str) -> None:
 @pytest.mark.parametrize("corner", CORNERS)
 @pytest.mark.parametrize("vdd", [0.72, 1.0, 1.8])
 def test_times_grow_with_alikeness_and_resistance(vdd: float, corner: str) -> None:
-    """With the resistance only well above threshold: below, two low devices are harder to tell apart."""
+    """With the resistance only well above threshold: below, two low devices are harder to tell apart.
+
+    Far from a tie the circuit's times fall by no more than 2 %; the model's may stand still, to 0.1 % a step.
+    """
     point = OperatingPoint(vdd, 1e-9, corner=corner)
-    assert (np.diff(TECHNOLOGY.decide(point, np.full(60, LRS), LRS * np.geomspace(1.01, 100, 60)).times) < 0).all()
+    times = TECHNOLOGY.decide(point, np.full(60, LRS), LRS * np.geomspace(1.01, 100, 60)).times
+    assert (np.diff(times) < 1e-3 * times[1:]).all()
+    assert (np.diff(times[:30]) < 0).all()
     devices = np.geomspace(2e3, 1e6, 60)
     if vdd >= 1:
         assert (np.diff(TECHNOLOGY.decide(point, devices, 3 * devices).times) > 0).all()

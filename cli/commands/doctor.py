@@ -37,6 +37,9 @@ PACKAGES = {  # distributions, each with what it is for, what it is imported as,
     "torch": ("trit train", "torch", "train"),
     "scikit-learn": ("the digits", "sklearn", "train"),
     "pooch": ("data sets' downloads", "pooch", "train"),
+    "scipy": ("trit target calibrate", "scipy", "calibrate"),
+    "matplotlib": ("trit target sweep --plot", "matplotlib", "plot"),
+    "distributed": ("trit profile --cluster", "distributed", "cluster"),
 }
 
 

@@ -2,9 +2,8 @@
 """Fits the compact model of the sense amplifier (sense.py) to its circuit (circuit.py), for any transistor library.
 
 At each operating point of a grid, reads of random pairs with random threshold shifts are simulated until they decide.
-The coefficients minimise the squared error of ln t, by Levenberg and Marquardt's method from several starts, and with a
-normal prior around a neighbouring point's: near threshold the reads alone would leave some of them open, and what lies
-between two points is interpolated.
+The coefficients minimise the squared error of ln t, from several starts, and with a normal prior around a neighbouring
+point's: near threshold the reads alone would leave some of them open, and what lies between two points is interpolated.
 """
 
 from __future__ import annotations
@@ -17,9 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trit.runtime.errors import MissingExtra
 from trit.targets.rram.circuit import Process, Reads, simulate, version
 from trit.targets.rram.operating_point import CORNERS, OperatingPoint
 from trit.targets.rram.sense import POSITIVE, Coefficients, Technology, decision_time, imbalance
+
+try:
+    from scipy.optimize import least_squares
+except ImportError:
+    raise MissingExtra("scipy", "calibrate") from None
 
 FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
@@ -28,24 +33,25 @@ Pairs = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 VDD = (0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0, 1.2, 1.5, 1.8)  # V
 TEMPERATURE = (-40.0, 27.0, 85.0)  # °C
 CAPACITANCE = (30e-15, 100e-15, 200e-15)  # F
-TIME_READS, ENERGY_READS = 120, 8  # pairs at each operating point; those for energy are read thrice
+TIME_READS, ENERGY_READS = 300, 8  # pairs at each operating point; those for energy are read thrice
 RESISTANCE = (2e3, 6e5, 2e6)  # Ω: the lower device's range, and the upper limit of the other
 SHIFT_DEVIATION = 13e-3  # V
 LONGEST = 100e-6  # s, after which a read counts as undecided
 PRECHARGED = 0.95  # of VDD, which an output must have reached
 
-TIMES = 12  # coefficients of the decision time, before those of the energy
+TIMES = 13  # coefficients of the decision time, before those of the energy
 # The first prior, and from one point to a neighbouring one: one standard deviation, of logarithms for the positive
 # coefficients. beta and r_s have the same prior everywhere: gm/I in weak inversion at n = 1.14, and the resistance
 # that balanced pairs show at 0.65-1.2 V, both of which are known better than a neighbour tells.
-START = Coefficients(0.1e-9, 0.8, 0.9, 0.1e-9, 1.0, 60, 5e3, 34, 1.8e5, 1, 2, 40, v_b=0, q_0=0, q_1=0)
-FIRST_STEP = np.array([2, 1, 0.2, 2, 1, 1, 3, 0.06, 0.25, 10, 10, 100])
-STEP = np.array([1, 0.3, 0.1, 1.5, 0.7, 0.5, 1.5, 0.06, 0.25, 2, 2, 30])
+START = Coefficients(0.1e-9, 0.8, 0.9, 0.1e-9, 1.0, 60, 5e3, 34, 1.8e5, 1, 2, 40, 10, v_b=0, q_0=0, q_1=0)
+FIRST_STEP = np.array([2, 1, 0.2, 2, 1, 1, 3, 0.06, 0.25, 10, 10, 100, 5])
+STEP = np.array([1, 0.3, 0.1, 1.5, 0.7, 0.5, 1.5, 0.06, 0.25, 2, 2, 30, 3])
 STARTS = 4  # of the minimisation: the prior's mean, and draws around it
 ACCURACY = 0.03  # of ln t, of one simulated read against the model
 SHIFT_ACCURACY = 0.6e-3  # V: a read's weight falls where so small a shift moves its time
 ENERGY_ACCURACY, OUTPUT_CHARGE = 0.05, 0.5e-15  # relative, and standard deviation of q_1 in C
 OUTLIER = 0.4  # of ln t, from where an error counts linearly
+REWEIGHTINGS = 8  # of the reads, as their weights follow the fit
 
 
 def calibrate(
@@ -60,8 +66,8 @@ def calibrate(
 ) -> Technology:
     """The technology of this process, from simulations at every combination of the axes and corners.
 
-    About 2 s a combination. Corners that are left out have no coefficients. `progress` is told what has been done.
-    Raises Unavailable without ngspice, TritError if it fails.
+    About 2 s a combination on two cores. Corners that are left out have no coefficients. `progress` is told what has
+    been done. Raises Unavailable without ngspice, TritError if it fails.
     """
     simulator = version()
     table = np.full((len(CORNERS), len(vdd), len(temperature), len(capacitance), len(START)), np.nan)
@@ -156,8 +162,8 @@ def fit_times(
         """ln t, and ξ counted positive for the line that won in the circuit."""
         c = _to_coefficients(vector)
         d_w, d_l = of_winner + difference / 2, of_loser - difference / 2
-        xi = imbalance(c, winner, loser, d_l - d_w)
-        return np.log(decision_time(c, point.bit_line_capacitance, winner, d_w, d_l, xi)), xi
+        xi = imbalance(c, winner, loser, d_w, d_l)
+        return np.log(decision_time(c, point.bit_line_capacitance, winner, loser, d_w, d_l, xi)), xi
 
     def weights(vector: FloatArray) -> Array:
         sensitivity = abs(model(vector, SHIFT_ACCURACY)[0] - model(vector, -SHIFT_ACCURACY)[0])
@@ -165,7 +171,7 @@ def fit_times(
         return 1 / ((1 + sensitivity / OUTLIER) * np.sqrt(1 + (error / OUTLIER) ** 2))
 
     vector, cost = start, np.inf
-    for _ in range(8):  # the weights follow the fit
+    for _ in range(REWEIGHTINGS):
         weight = weights(vector)
 
         def residuals(at: FloatArray, weight: Array = weight) -> FloatArray:
@@ -179,18 +185,20 @@ def fit_times(
                 ]
             )
 
-        vector, cost = _least_squares(residuals, vector)
-    return vector, cost
+        with np.errstate(over="ignore", invalid="ignore"):  # of steps that are not taken
+            found = least_squares(residuals, vector, x_scale=step)
+        vector, cost = found.x, found.cost
+    return vector, float(cost)
 
 
 def _fit_energy(process: Process, point: OperatingPoint, c: Coefficients) -> Coefficients:
     """`c` with the coefficients of the energy, which are linear in them: least squares of relative errors."""
     load = point.bit_line_capacitance
     bit_line, complement, _, _ = draw_pairs(np.random.default_rng(1), ENERGY_READS)
-    lower = np.minimum(bit_line, complement)
+    lower, higher = np.minimum(bit_line, complement), np.maximum(bit_line, complement)
     none = np.zeros_like(bit_line)
-    xi = imbalance(c, bit_line, complement, none)
-    times = decision_time(c, load, lower, none, none, xi)
+    xi = imbalance(c, bit_line, complement, none, none)
+    times = decision_time(c, load, lower, higher, none, none, xi)
     rows, energies = [], []
     # While the lines are discharging, and when some and most outputs have fallen.
     for read_time in (0.5 * load * np.median(lower), *np.quantile(times, [0.3, 0.8])):
@@ -203,30 +211,6 @@ def _fit_energy(process: Process, point: OperatingPoint, c: Coefficients) -> Coe
     matrix = np.concatenate([matrix * point.vdd / energy[:, None], [[0, 0, ENERGY_ACCURACY / OUTPUT_CHARGE]]])
     solution = np.linalg.lstsq(matrix, np.append(np.ones_like(energy), 0), rcond=None)[0]
     return Coefficients(*c[:TIMES], *(float(x) for x in solution))
-
-
-def _least_squares(residuals: Callable[[FloatArray], FloatArray], start: FloatArray) -> tuple[FloatArray, float]:
-    """Where the residuals' sum of squares is least (Levenberg, Marquardt; derivatives by differences), and that sum."""
-    at, damping = start, 1e-2
-    value = residuals(at)
-    for _ in range(12):
-        steps = 1e-4 * np.eye(at.size)
-        jacobian = np.stack([(residuals(at + step) - value) / 1e-4 for step in steps], axis=1)
-        normal, gradient = jacobian.T @ jacobian, jacobian.T @ value
-        for _ in range(6):
-            move = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -gradient)
-            with np.errstate(over="ignore", invalid="ignore"):
-                moved = residuals(at + move)
-            if moved @ moved < value @ value:
-                break
-            damping *= 5
-        else:
-            break
-        converged = value @ value - moved @ moved < 1e-3 * (value @ value)
-        at, value, damping = at + move, moved, max(damping / 4, 1e-6)
-        if converged:
-            break
-    return at, float(value @ value)
 
 
 def _to_vector(c: Coefficients) -> FloatArray:

@@ -84,7 +84,7 @@ def check_rates(
     technology: Technology,
     process: Process,
     points: Sequence[OperatingPoint] = POINTS,
-    draws: int = 500,
+    draws: int = 2000,
     seed: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> list[Rates]:

@@ -11,11 +11,13 @@ first, and the latch holds the other.
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -29,9 +31,8 @@ from trit.targets.rram.operating_point import OperatingPoint
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
-Progress = Callable[[int], None]  # called with the number of points that are done
 
-CHUNK = 200  # points that one ngspice process simulates
+CHUNK = 60  # points that one ngspice process simulates
 SEN_EDGE = 50e-12  # s
 # Without the first line ngspice starts as many threads as there are processors for nine transistors.
 SPICEINIT = "set num_threads=1\nset ngbehavior=hsa\n"
@@ -89,7 +90,6 @@ def simulate(
     shift_complement: Array | float = 0.0,
     *,
     energy: bool = False,
-    progress: Progress | None = None,
 ) -> Reads:
     """Reads of devices `bit_line` and `complement` (N,) in Ω, simulated up to the point's read time.
 
@@ -98,13 +98,14 @@ def simulate(
     """
     points = np.stack(np.broadcast_arrays(bit_line, complement, shift_bit_line, shift_complement), axis=-1)
     points = np.atleast_2d(points).astype(np.float64)
-    results = np.empty((len(points), len(_MEASURED)))
-    for start in range(0, len(points), CHUNK):
-        chunk = points[start : start + CHUNK]
+    chunks = [points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
+
+    def measure(chunk: FloatArray) -> FloatArray:
         commands = [_commands(process, point, values, energy) for values in chunk]
-        results[start : start + CHUNK] = _parse(run_ngspice(process, point, "".join(commands)), len(chunk))
-        if progress is not None:
-            progress(start + len(chunk))
+        return _parse(run_ngspice(process, point, "".join(commands)), len(chunk))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = np.concatenate(list(pool.map(measure, chunks)))
     times = results[:, :2] - process.precharge - SEN_EDGE / 2
     # The precharge after the read makes the outputs move, too.
     times = np.where(times < point.read_time, times, np.inf)

@@ -4,17 +4,20 @@
 Fitted to the circuit (calibrate.py), and much faster. With R and δ the devices' resistances and the threshold shifts
 of the latch's nMOS, bl for the bit line, blb for its complement, w for the line that wins and l for the other:
 
-    ξ = ln((R_blb + R'_blb) / (R_bl + R'_bl)) + β(√(R'_bl·R'_blb))·(δ_blb - δ_bl)      the bit line wins where ξ > 0
+    ξ = ln((R_blb + R'_blb) / (R_bl + R'_bl))·exp(-h·(δ_bl + δ_blb)/2) + β(√(R'_bl·R'_blb))·(δ_blb - δ_bl)
     R' = √(R² + R_k²),     β(R) = 2·β_0 / (1 + √(1 + 4·R_s / R))
-    t = (τ + t_RC + (τ_s + s·t_RC)·ln(1 + k)/k)·exp(m·(δ_w + δ_l)/2 + d·(δ_w - δ_l) + e·(δ_w² - δ_l²)/2)
-    t_RC = a·C·R_0·(R_w / R_0)^p,     k = K·(exp|ξ| - 1)
+    t = (τ + t_w + (τ_s + s·t_l)·ln(1 + k)/k)·exp(m·(δ_w + δ_l)/2 + d·(δ_w - δ_l) + e·(δ_w² - δ_l²)/2)
+    t_x = a·C·R_0·(R_x / R_0)^p,     k = K·(exp|ξ| - 1)
 
-The line's own discharge t_RC is slightly sublinear in R, as a slower line turns its latch transistor on at a smaller
-swing. β is gm/I of the latch's nMOS at the current that the device lets through: 1/(n·kT/q) in weak inversion, for
-high R, and less for low. R_k is where the transistors in series limit that current: far above it a device counts by
-the logarithm of its resistance, far below by its resistance only, which near threshold is next to nothing. The term
-with k is the delay of a latch whose sides are nearly alike: two cross-coupled transistors in weak inversion,
-dq/dt ∝ -exp(q_b) and dq_b/dt ∝ -exp(q), keep exp(q) - exp(q_b) constant, and integrate to ln(1 + k)/k.
+The bit line wins where ξ > 0. β is gm/I of the latch's nMOS at the current that the device lets through: 1/(n·kT/q) in
+weak inversion, for high R, and less for low. R_k is where the transistors in series limit that current: far above it a
+device counts by the logarithm of its resistance, far below by its resistance only, which near threshold is next to
+nothing. Thresholds that are higher on both sides let the devices count less, as a lower supply does: h.
+
+A line's own discharge t_x is slightly sublinear in R, as a slower line turns its latch transistor on at a smaller
+swing. The term with k is the delay of a latch whose sides are nearly alike: two cross-coupled transistors in weak
+inversion, dq/dt ∝ -exp(q_b) and dq_b/dt ∝ -exp(q), keep exp(q) - exp(q_b) constant, and integrate to ln(1 + k)/k. The
+winner gains on the loser while the loser's line discharges, so that this delay goes with the loser's resistance.
 
     energy = VDD·(C·V_b·Σ(1 - exp(-t_read / ((R + R_k)·C))) + Q_0 + Q_1·[t ≤ t_read])
 
@@ -62,12 +65,13 @@ class Coefficients(NamedTuple):
     m: float
     d: float
     e: float
+    h: float
     v_b: float  # V
     q_0: float  # C
     q_1: float
 
 
-UNITS = Coefficients(1e-9, 1, 1, 1e-9, 1, 1, 1e3, 1, 1e3, 1, 1, 1, 1, 1e-15, 1e-15)  # of the numbers in a file
+UNITS = Coefficients(1e-9, 1, 1, 1e-9, 1, 1, 1e3, 1, 1e3, 1, 1, 1, 1, 1, 1e-15, 1e-15)  # of the numbers in a file
 
 
 POSITIVE = 9  # the first ones are positive, and fitted and interpolated as logarithms
@@ -80,11 +84,15 @@ class Decisions(NamedTuple):
     signs: Int8Array
 
 
-def imbalance(c: Coefficients, bit_line: Array, complement: Array, difference: Array) -> Array:
-    """ξ, with δ_blb - δ_bl as `difference`."""
+def imbalance(
+    c: Coefficients, bit_line: Array, complement: Array, shift_bit_line: Array | float, shift_complement: Array | float
+) -> Array:
+    """ξ, of resistances in Ω and shifts in V."""
     total, other = (np.sqrt(r * r + c.r_k * c.r_k) for r in (bit_line, complement))
     gain = 2 * c.beta / (1 + np.sqrt(1 + 4 * c.r_s / np.sqrt(total * other)))
-    return np.asarray(np.log((complement + other) / (bit_line + total)) + gain * difference)
+    devices = np.log((complement + other) / (bit_line + total))
+    weight = np.exp(-c.h * (np.asarray(shift_bit_line) + shift_complement) / 2)
+    return np.asarray(devices * weight + gain * (np.asarray(shift_complement) - shift_bit_line))
 
 
 def tie(c: Coefficients, xi: Array) -> Array:
@@ -94,13 +102,21 @@ def tie(c: Coefficients, xi: Array) -> Array:
 
 
 def decision_time(
-    c: Coefficients, capacitance: float, winner: Array, shift_winner: Array, shift_loser: Array, xi: Array
+    c: Coefficients,
+    capacitance: float,
+    winner: Array,
+    loser: Array,
+    shift_winner: Array,
+    shift_loser: Array,
+    xi: Array,
 ) -> Array:
     """t, in s."""
-    line = c.a * capacitance * REFERENCE_RESISTANCE * (winner / REFERENCE_RESISTANCE) ** c.p
+    line, other = (
+        c.a * capacitance * REFERENCE_RESISTANCE * (r / REFERENCE_RESISTANCE) ** c.p for r in (winner, loser)
+    )
     mean, difference = (shift_winner + shift_loser) / 2, shift_winner - shift_loser
     shifted = np.exp(c.m * mean + difference * (c.d + c.e * mean))
-    return np.asarray((c.tau + line + (c.tau_s + c.s * line) * tie(c, xi)) * shifted)
+    return np.asarray((c.tau + line + (c.tau_s + c.s * other) * tie(c, xi)) * shifted)
 
 
 @dataclass(frozen=True)
@@ -164,12 +180,11 @@ class Technology:
         for start in range(0, times.size, BLOCK):
             here = slice(start, start + BLOCK)
             r, r_b, shift, shift_b = (array[here] for array in flat)
-            xi = imbalance(c, r, r_b, shift_b - shift)
+            xi = imbalance(c, r, r_b, shift, shift_b)
             first = xi > 0
             winner, of_winner = np.where(first, r, r_b), np.where(first, shift, shift_b)
-            times[here] = decision_time(
-                c, point.bit_line_capacitance, winner, of_winner, shift + shift_b - of_winner, xi
-            )
+            loser, of_loser = r + r_b - winner, shift + shift_b - of_winner
+            times[here] = decision_time(c, point.bit_line_capacitance, winner, loser, of_winner, of_loser, xi)
             signs[here] = np.where(first, 1, -1)
         return Decisions(times.reshape(shape), signs.reshape(shape))
 
@@ -223,8 +238,8 @@ class Technology:
             found.append(
                 f"a read time of {_time(point.read_time)} is longer than HRS/HRS takes, {_time(slow)}: 0 reads as ±1"
             )
-        one_deviation = np.array([0.0, np.sqrt(2) * mismatch])
-        margin, lowered = imbalance(self.at(point), np.full(2, lrs), np.full(2, hrs), -one_deviation)
+        one_deviation = np.array([0.0, mismatch / np.sqrt(2)])
+        margin, lowered = imbalance(self.at(point), np.full(2, lrs), np.full(2, hrs), one_deviation, -one_deviation)
         if 3 * (margin - lowered) > margin:
             found.append(
                 f"a threshold mismatch of {mismatch * 1e3:.1f} mV a transistor decides for the wrong line at "
