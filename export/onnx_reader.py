@@ -10,6 +10,7 @@ from typing import Any
 from trit.export.check import validate
 from trit.export.graph import Graph, GraphError, Node, OnnxCall, Tensor
 from trit.export.onnx_functions import DOMAIN, VERSION
+from trit.export.onnx_plain import MARK
 from trit.export.onnx_writer import DIGEST_PATTERN, NO_DIGEST
 from trit.export.operators import OPERATORS
 from trit.runtime.errors import TritError
@@ -47,6 +48,8 @@ def parse_onnx(data: bytes, name: str) -> Graph:
 
 def _check_digest(data: bytes, name: str) -> None:
     match = DIGEST_PATTERN.search(data)
+    if match is None and MARK in data:
+        raise TritError(f"{name}: of the format onnx-plain, which is for other tools: trit export --format onnx")
     if match is None:
         raise TritError(f"{name}: not a network that trit exported, or truncated: make one with trit export")
     zeroed = data[: match.start(1)] + NO_DIGEST.encode() + data[match.end(1) :]

@@ -21,6 +21,7 @@ TEST_IMAGES = 3  # in a library's example
 
 class Format(StrEnum):
     onnx = "onnx"
+    onnx_plain = "onnx-plain"
     trit = "trit"
     tvm = "tvm"
     arduino = "arduino"
@@ -39,6 +40,8 @@ def export(
     ] = 16,
 ) -> None:
     """Lower a trained network to the integer graph and write it.
+
+    onnx-plain is for tools that know ONNX's own operators alone; trit itself reads onnx.
 
     Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime.
 
@@ -72,6 +75,10 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             from trit.export.onnx_writer import write_onnx
 
             write_onnx(graph, output)
+        case Format.onnx_plain:
+            from trit.export.onnx_plain import write_onnx_plain
+
+            write_onnx_plain(graph, output)
         case Format.arduino | Format.zephyr | Format.esp_idf:
             from trit.inputs import inputs_for
             from trit.targets.library import write_library
