@@ -11,7 +11,7 @@ from trit.export.onnx_functions import DOMAIN
 from trit.export.onnx_writer import DIGEST_KEY, to_onnx
 from trit.runtime.files import write_atomic
 
-MARK = b"trit onnx-plain"  # the producer's name, by which the reader knows a file that it does not read
+MARK = b"trit, for other tools"  # the producer's name, by which the reader knows a file that it does not read
 
 
 def write_onnx_plain(graph: Graph, path: str | os.PathLike[str]) -> None:
@@ -20,16 +20,18 @@ def write_onnx_plain(graph: Graph, path: str | os.PathLike[str]) -> None:
 
 
 def to_onnx_plain(graph: Graph) -> Any:
-    """The onnx.ModelProto: the nodes of the functions' bodies, constants as initializers, weights still packed.
+    """The onnx.ModelProto, its weights still packed. The metadata lacks the digest, as trit reads the other form."""
+    return inline(to_onnx(graph))
 
-    It keeps the metadata but for the digest, as trit does not read this form.
-    """
+
+def inline(model: Any) -> Any:
+    """The model with the nodes of the functions' bodies in place of their calls, and constants as initializers."""
     from onnx import inliner
 
-    model = inliner.inline_local_functions(to_onnx(graph))
+    model = inliner.inline_local_functions(model)
+    model.producer_name = MARK.decode()
     _move(model.opset_import, lambda opset: opset.domain == DOMAIN)
     _move(model.metadata_props, lambda entry: entry.key == DIGEST_KEY)
-    model.producer_name = MARK.decode()
     constants = _move(model.graph.node, lambda node: node.op_type == "Constant")
     model.graph.initializer.extend(_tensor(node) for node in constants)
     return model

@@ -107,6 +107,13 @@ def _onnxruntime(graph: Graph, images: Images) -> Array:
     return run_onnxruntime(onnx_bytes(graph), images)
 
 
+def _onnxruntime_int2(graph: Graph, images: Images) -> Array:
+    from trit.export.onnx_int2 import to_onnx_int2
+    from trit.export.onnxruntime_session import run_onnxruntime
+
+    return run_onnxruntime(to_onnx_int2(graph).SerializeToString(), images)
+
+
 def _tvm(graph: Graph, images: Images) -> Array:
     from trit.export.tvm_writer import build
 
@@ -137,6 +144,7 @@ def _rram(graph: Graph, images: Images) -> Array:
 
 EXECUTORS: dict[str, Executor] = {
     "onnxruntime (stock)": _onnxruntime,
+    "onnxruntime, INT2 weights": _onnxruntime_int2,
     "tvm": _tvm,
     **{f"c runtime, {variant}": _c_runtime(variant) for variant in VARIANTS},
     "nrf52840 (simulated)": _nrf52840,

@@ -22,6 +22,7 @@ TEST_IMAGES = 3  # in a library's example
 class Format(StrEnum):
     onnx = "onnx"
     onnx_plain = "onnx-plain"
+    onnx_int2 = "onnx-int2"
     trit = "trit"
     tvm = "tvm"
     arduino = "arduino"
@@ -41,7 +42,7 @@ def export(
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 
-    onnx-plain is for tools that know ONNX's own operators alone; trit itself reads onnx.
+    onnx-plain and onnx-int2 are for tools that know ONNX's own operators alone; trit itself reads onnx.
 
     Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime.
 
@@ -79,6 +80,10 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             from trit.export.onnx_plain import write_onnx_plain
 
             write_onnx_plain(graph, output)
+        case Format.onnx_int2:
+            from trit.export.onnx_int2 import write_onnx_int2
+
+            write_onnx_int2(graph, output)
         case Format.arduino | Format.zephyr | Format.esp_idf:
             from trit.inputs import inputs_for
             from trit.targets.library import write_library

@@ -85,6 +85,14 @@ Int8Conv <{_GEOMETRY}> (x, w) => (acc) {{
 {_SUM}}}
 """
 
+# What trit.export.onnx_int2 calls in place of BinaryConv and TernaryConv.
+_INT2 = f"""
+Int2Conv <{_GEOMETRY}> (x, w) => (acc) {{
+  one = Constant <value = float {{1.0}}> ()
+  weight = DequantizeLinear (w, one)
+{_SUM}}}
+"""
+
 _FUNCTIONS: dict[WeightKind, str] = {"binary": "BinaryConv", "ternary": "TernaryConv", "int8": "Int8Conv"}
 _LEAST_AND_MOST: dict[WeightKind, Range] = {"binary": (-1, 1), "ternary": (-1, 1), "int8": (-127, 127)}
 
@@ -105,6 +113,7 @@ class Conv(Node):
         "BinaryConv": _BINARY,
         "TernaryConv": _TERNARY,
         "Int8Conv": _INT8,
+        "Int2Conv": _INT2,
     }
 
     @property
