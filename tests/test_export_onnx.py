@@ -155,6 +155,18 @@ def test_a_forged_file_is_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) 
     assert refused > 200  # the others are valid networks, or differ outside trit's operators
 
 
+@pytest.mark.parametrize("helper", ["UnpackBits", "Int2Conv"])
+def test_a_function_that_is_no_operator_is_refused(helper: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are among Conv's functions, but no node of the graph is one of them."""
+    import trit.export.onnx_reader as reader
+
+    monkeypatch.setattr(reader, "_check_digest", lambda data, name: None)
+    model = to_onnx(random_graph(6))
+    next(call for call in model.graph.node if call.op_type.endswith("Conv")).op_type = helper
+    with pytest.raises(TritError, match=f"not a network that trit exported .*{helper}"):
+        parse_onnx(model.SerializeToString(), "forged")
+
+
 def test_sums_that_float32_cannot_hold_are_not_written() -> None:
     build = builder(np.random.default_rng(0), (70_000, 1, 1), 0)
     build.dense(1, "binary")

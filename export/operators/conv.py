@@ -94,6 +94,7 @@ Int2Conv <{_GEOMETRY}> (x, w) => (acc) {{
 """
 
 _FUNCTIONS: dict[WeightKind, str] = {"binary": "BinaryConv", "ternary": "TernaryConv", "int8": "Int8Conv"}
+_KINDS = {function: kind for kind, function in _FUNCTIONS.items()}
 _LEAST_AND_MOST: dict[WeightKind, Range] = {"binary": (-1, 1), "ternary": (-1, 1), "int8": (-127, 127)}
 
 
@@ -225,7 +226,7 @@ class Conv(Node):
 
     @classmethod
     def from_onnx(cls, name: str, inputs: Sequence[str], output: str, call: OnnxCall) -> Conv:
-        kind = next(kind for kind, function in _FUNCTIONS.items() if function == call.function)
+        kind = _KINDS[call.function]
         attributes = call.attributes
         return cls(
             name,
