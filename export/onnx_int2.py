@@ -17,11 +17,11 @@ from trit.export.onnx_functions import used_functions
 from trit.export.onnx_plain import inline
 from trit.export.onnx_writer import to_onnx
 from trit.export.operators import Conv
+from trit.export.operators.conv import GEOMETRY
 from trit.runtime.files import write_atomic
 
 OPSET = 25  # the first whose DequantizeLinear takes INT2
 IR_VERSION = 13
-GEOMETRY = ("strides", "pads", "dilations", "group", "zero_point")
 
 
 def write_onnx_int2(graph: Graph, path: str | os.PathLike[str]) -> None:

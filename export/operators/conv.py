@@ -26,7 +26,8 @@ from trit.export.graph import (
 from trit.export.operators.windows import pads_of, pair_of, window_shape, windows
 from trit.runtime.bits import Words, pack_bytes, pack_planes
 
-_GEOMETRY = "strides, pads, dilations, group, zero_point"
+GEOMETRY = ("strides", "pads", "dilations", "group", "zero_point")  # the attributes of every convolution's function
+_GEOMETRY = ", ".join(GEOMETRY)
 _ATTRIBUTES = f"{_GEOMETRY}, weight_shape, fan_in"
 _UNPACK_ATTRIBUTES = "weight_shape: ints = @weight_shape, fan_in: ints = @fan_in"
 
