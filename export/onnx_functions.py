@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+from trit.export.onnx_fused import fused_functions
 from trit.export.operators import OPERATORS
 
 DOMAIN = "trit"
@@ -22,16 +23,19 @@ EXACT_FLOAT32 = 2**24
 
 def used_functions(names: Iterable[str]) -> list[Any]:
     """FunctionProtos of these names and of those that they call, in the operators' order."""
-    known, wanted = _functions(), set(names)
-    for name in list(wanted):
-        wanted |= {node.op_type for node in known[name].node if node.domain == DOMAIN}
+    known, wanted = functions(), set(names)
+    for name in reversed(known):  # a function calls those before it alone
+        if name in wanted:
+            wanted |= {node.op_type for node in known[name].node if node.domain == DOMAIN}
     return [function for name, function in known.items() if name in wanted]
 
 
 @cache
-def _functions() -> dict[str, Any]:
+def functions() -> dict[str, Any]:
+    """Every FunctionProto by its name."""
     from onnx import parser
 
     header = f'<opset_import: ["" : {OPSET}, "{DOMAIN}" : {VERSION}], domain: "{DOMAIN}">'
     texts = {name: text for operator in OPERATORS for name, text in operator.onnx_functions.items()}
-    return {name: parser.parse_function(header + text) for name, text in texts.items()}
+    parsed = {name: parser.parse_function(header + text) for name, text in texts.items()}
+    return {**parsed, **fused_functions(parsed)}

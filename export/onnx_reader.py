@@ -9,7 +9,8 @@ from typing import Any
 
 from trit.export.check import validate
 from trit.export.graph import Graph, GraphError, Node, OnnxCall, Tensor
-from trit.export.onnx_functions import DOMAIN, VERSION
+from trit.export.onnx_functions import DOMAIN, VERSION, functions
+from trit.export.onnx_fused import split_calls
 from trit.export.onnx_plain import MARK
 from trit.export.onnx_writer import DIGEST_PATTERN, NO_DIGEST
 from trit.export.operators import OPERATORS
@@ -67,7 +68,7 @@ def _graph_of(model: Any) -> Graph:
     channels, height, width = (dim.dim_value for dim in source.type.tensor_type.shape.dim[1:])
     image = Tensor(source.name, "uint8", (channels, height, width), int(properties["trit_zero_point"]))
     graph = Graph(source.name, "", {source.name: image}, [])
-    for call in model.graph.node:
+    for call in split_calls(model.graph.node, functions()):
         if call.domain == DOMAIN:
             _append(call, graph, constants)
     graph.output = graph.nodes[-1].output

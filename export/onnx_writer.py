@@ -17,6 +17,7 @@ import numpy as np
 from trit.export.check import accumulator_ranges, validate
 from trit.export.graph import ONNX_TYPES, Graph, GraphError, Node, Tensor
 from trit.export.onnx_functions import DOMAIN, EXACT_FLOAT32, IR_VERSION, OPSET, VERSION, used_functions
+from trit.export.onnx_fused import fuse_calls
 from trit.export.operators import Add, Concat, Rescale
 from trit.runtime.files import write_atomic
 
@@ -33,13 +34,16 @@ def write_onnx(graph: Graph, path: str | os.PathLike[str]) -> None:
 
 def onnx_bytes(graph: Graph) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
-    data: bytes = to_onnx(graph).SerializeToString(deterministic=True)
+    model = to_onnx(graph)
+    fuse_calls(model)
+    _bring_functions(model)
+    data: bytes = model.SerializeToString(deterministic=True)
     digest = hashlib.sha256(data).hexdigest().encode()
     return DIGEST_PATTERN.sub(lambda match: match[0].replace(match[1], digest), data, count=1)
 
 
 def to_onnx(graph: Graph) -> Any:
-    """The onnx.ModelProto, its digest still zero."""
+    """The onnx.ModelProto with a call a node, its digest still zero."""
     from onnx import helper
 
     validate(graph)
@@ -48,7 +52,6 @@ def to_onnx(graph: Graph) -> Any:
     initializers: list[Any] = []
     for node in graph.nodes:
         nodes.append(_call(node, graph, initializers))
-    functions = used_functions({node.op_type for node in nodes})
     result = _flatten_scores(graph.tensors[graph.output], nodes)
     body = helper.make_graph(
         nodes,
@@ -60,13 +63,19 @@ def to_onnx(graph: Graph) -> Any:
     )
     model = helper.make_model(
         body,
-        functions=functions,
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, VERSION)],
         ir_version=IR_VERSION,
         producer_name="trit",
     )
     helper.set_model_props(model, _metadata(graph))
+    _bring_functions(model)
     return model
+
+
+def _bring_functions(model: Any) -> None:
+    """Make the model's functions those that its nodes call."""
+    del model.functions[:]
+    model.functions.extend(used_functions({node.op_type for node in model.graph.node if node.domain == DOMAIN}))
 
 
 def _call(node: Node, graph: Graph, initializers: list[Any]) -> Any:
