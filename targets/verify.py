@@ -102,14 +102,21 @@ def _flat(scores: Array) -> Array:
 
 def _onnxruntime(graph: Graph, images: Images) -> Array:
     from trit.export.onnx_writer import onnx_bytes
-    from trit.export.onnxruntime_session import run_onnxruntime
+    from trit.runtime.onnxruntime_session import run_onnxruntime
 
     return run_onnxruntime(onnx_bytes(graph), images)
 
 
+def _onnxruntime_kernels(graph: Graph, images: Images) -> Array:
+    from trit.export.onnx_writer import onnx_bytes
+    from trit.runtime.onnxruntime_session import run_onnxruntime
+
+    return run_onnxruntime(onnx_bytes(graph), images, kernels=True)
+
+
 def _onnxruntime_int2(graph: Graph, images: Images) -> Array:
     from trit.export.onnx_int2 import to_onnx_int2
-    from trit.export.onnxruntime_session import run_onnxruntime
+    from trit.runtime.onnxruntime_session import run_onnxruntime
 
     return run_onnxruntime(to_onnx_int2(graph).SerializeToString(), images)
 
@@ -144,6 +151,7 @@ def _rram(graph: Graph, images: Images) -> Array:
 
 EXECUTORS: dict[str, Executor] = {
     "onnxruntime (stock)": _onnxruntime,
+    "onnxruntime, trit's kernels": _onnxruntime_kernels,
     "onnxruntime, INT2 weights": _onnxruntime_int2,
     "tvm": _tvm,
     **{f"c runtime, {variant}": _c_runtime(variant) for variant in VARIANTS},

@@ -18,9 +18,9 @@ from trit.export.graph import Graph, GraphError
 from trit.export.onnx_functions import DOMAIN
 from trit.export.onnx_reader import parse_onnx, read_onnx
 from trit.export.onnx_writer import onnx_bytes, to_onnx, write_onnx
-from trit.export.onnxruntime_session import run_onnxruntime
 from trit.export.operators import Conv, Threshold
 from trit.runtime.errors import TritError
+from trit.runtime.onnxruntime_session import run_onnxruntime
 
 
 def assert_equal(one: Graph, other: Graph) -> None:

@@ -19,8 +19,8 @@ from trit.export.onnx_int2 import to_onnx_int2
 from trit.export.onnx_plain import to_onnx_plain, write_onnx_plain
 from trit.export.onnx_reader import parse_onnx, read_onnx
 from trit.export.onnx_writer import onnx_bytes
-from trit.export.onnxruntime_session import run_onnxruntime
 from trit.runtime.errors import TritError
+from trit.runtime.onnxruntime_session import run_onnxruntime
 
 FORMS: dict[str, Callable[[Graph], Any]] = {"plain": to_onnx_plain, "int2": to_onnx_int2}
 
