@@ -47,7 +47,7 @@ def to_onnx(graph: Graph) -> Any:
     from onnx import helper
 
     validate(graph)
-    _check_exactness(graph)
+    check_exactness(graph)
     nodes: list[Any] = []
     initializers: list[Any] = []
     for node in graph.nodes:
@@ -114,12 +114,12 @@ def _metadata(graph: Graph) -> dict[str, str]:
     return {**{f"trit.{key}": value for key, value in graph.metadata.items()}, **fixed, DIGEST_KEY: NO_DIGEST}
 
 
-def _check_exactness(graph: Graph) -> None:
-    """What functions compute in float32 must stay where that holds every integer; the others use integers."""
+def check_exactness(graph: Graph, in_integers: tuple[type[Node], ...] = (Add, Concat, Rescale)) -> None:
+    """Raise GraphError where float32 cannot hold what it computes: all operators but those that stay `in_integers`."""
     ranges = accumulator_ranges(graph)
     for node in graph.nodes:
         low, high = ranges[node.output]
-        if not isinstance(node, Add | Concat | Rescale) and max(-low, high) >= EXACT_FLOAT32:
+        if not isinstance(node, in_integers) and max(-low, high) >= EXACT_FLOAT32:
             raise GraphError(
                 f"{node.name}: accumulators reach {low}..{high}; the ONNX form is exact below 2^24: use fewer inputs"
             )

@@ -23,6 +23,7 @@ class Format(StrEnum):
     onnx = "onnx"
     onnx_plain = "onnx-plain"
     onnx_int2 = "onnx-int2"
+    qonnx = "qonnx"
     trit = "trit"
     tvm = "tvm"
     arduino = "arduino"
@@ -42,7 +43,8 @@ def export(
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 
-    onnx-plain and onnx-int2 are for tools that know ONNX's own operators alone; trit itself reads onnx.
+    onnx-plain and onnx-int2 are for tools that know ONNX's own operators alone, qonnx is for FINN and hls4ml; trit
+    itself reads onnx.
 
     Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime.
 
@@ -84,6 +86,10 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             from trit.export.onnx_int2 import write_onnx_int2
 
             write_onnx_int2(graph, output)
+        case Format.qonnx:
+            from trit.export.qonnx_writer import write_qonnx
+
+            write_qonnx(graph, output)
         case Format.arduino | Format.zephyr | Format.esp_idf:
             from trit.inputs import inputs_for
             from trit.targets.library import write_library
