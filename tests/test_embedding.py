@@ -73,8 +73,9 @@ def test_the_sources_compile_without_warnings(tmp_path: Path, dialect: str) -> N
     sources = sorted((RUNTIME / "src").glob("*.c"))
     if "++" not in dialect:
         sources += sorted((RUNTIME / "onnxruntime").glob("*.c"))
-    run(*DIALECTS[dialect], *WARNINGS, "-O2", "-I", INCLUDE, "-c", *sources, cwd=tmp_path)
-    assert {path.stem for path in tmp_path.glob("*.o")} == {path.stem for path in sources}
+    # clang's warnings come before its optimizer, some of gcc's are the optimizer's.
+    how = "-fsyntax-only" if "clang" in dialect else "-O1"
+    run(*DIALECTS[dialect], *WARNINGS, how, "-I", INCLUDE, "-c", *sources, cwd=tmp_path)
 
 
 def test_find_package(tmp_path: Path, installed: Path, case: Case) -> None:
