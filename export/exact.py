@@ -47,7 +47,7 @@ class Channel:
 
     def rounded(self) -> tuple[float, float]:
         """(scale, bias) with y ≈ scale·x + bias, each correct to 200 bits before it is rounded to a double."""
-        root = _square_root(self.r)
+        root = square_root(self.r)
         return float(self.a / root), float(self.b / root + self.o)
 
 
@@ -115,7 +115,7 @@ def _sign_of_sum(p: Fraction, q: Fraction, r: Fraction) -> int:
     return sign_p * ((difference > 0) - (difference < 0))
 
 
-def _square_root(r: Fraction) -> Fraction:
+def square_root(r: Fraction) -> Fraction:
     """√r to a relative error below 2^-200."""
     shift = 2 * (200 + max(0, r.denominator.bit_length() - r.numerator.bit_length()))
     return Fraction(isqrt((r.numerator << shift) // r.denominator), 1 << (shift // 2))

@@ -17,12 +17,8 @@ import torch
 from torch import fx, nn
 
 from trit.export import lower_layers as layers
-from trit.export.check import validate
-from trit.export.exact import score_factors
-from trit.export.graph import Graph, GraphError, Shape, Tensor
-from trit.export.lower_layers import Lowering, Value
-from trit.export.operators import Scores
-from trit.export.passes import move_pools_behind_output_stages
+from trit.export.graph import Graph, GraphError, Shape
+from trit.export.lowering import Lowering, Value
 
 
 def lower(network: nn.Module, input_shape: Shape) -> Graph:
@@ -123,16 +119,10 @@ _SUPPORTED = ", ".join(name for kinds, _ in layers.LAYERS for name in kinds)
 
 
 def _finish(lowering: Lowering, value: Any) -> Graph:
-    """Scores of the last accumulators, then the passes and the check."""
+    """Scores of the last accumulators."""
     if not isinstance(value, Value):
         raise GraphError("the network returns several values; return the scores alone")
     source = lowering.tensors[value.tensor]
     if source.kind != "int32" or value.limits:
         raise GraphError("the network ends in an activation; end it with a layer and, if wanted, batch norm")
-    scale, bias = score_factors(value.channels)
-    lowering.nodes.append(Scores("scores", value.tensor, "scores", scale, bias))
-    lowering.tensors["scores"] = Tensor("scores", "float32", source.shape)
-    graph = Graph(lowering.input, "scores", lowering.tensors, lowering.nodes)
-    move_pools_behind_output_stages(graph)
-    validate(graph)
-    return graph
+    return lowering.scores(value.tensor, value.channels)

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import inf
 from typing import Any
@@ -13,55 +12,10 @@ from typing import Any
 import numpy as np
 
 from trit.export.exact import Channel, thresholds
-from trit.export.graph import GraphError, Node, Pads, Pair, Range, Shape, Tensor
+from trit.export.graph import GraphError, Pads, Pair, Shape, Tensor
+from trit.export.lowering import Lowering, Value
 from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Rescale, SumPool, Threshold, window_shape
 from trit.export.rescaling import Inexact, rescaling
-
-
-@dataclass(frozen=True)
-class Value:
-    """A real-valued tensor: per channel an affine function of the integer tensor `tensor`."""
-
-    tensor: str
-    channels: list[Channel]
-    flat: bool = False  # flattened: the next dense layer reads all positions
-    limits: tuple[float, float] | None = None  # of a Hardtanh or ReLU that an activation has to follow
-
-    def common_scale(self) -> Fraction | None:
-        """The scale s if the value is s·x in every channel, else None."""
-        first = self.channels[0]
-        return first.a if all(channel == Channel(first.a) for channel in self.channels) else None
-
-
-class Lowering:
-    """The graph so far."""
-
-    def __init__(self, input_shape: Shape) -> None:
-        self.input = "image"
-        self.tensors: dict[str, Tensor] = {"image": Tensor("image", "uint8", input_shape)}
-        self.nodes: list[Node] = []
-        self._calls: Counter[str] = Counter()
-        self._ranges: dict[str, Range] = {}
-
-    def name_of(self, path: str) -> str:
-        """The name of this use of the layer at `path`; later uses of the same layer are counted."""
-        self._calls[path] += 1
-        return path if self._calls[path] == 1 else f"{path}:{self._calls[path]}"
-
-    def placeholder(self) -> Value:
-        if self.nodes or self.tensors["image"].zero_point:
-            raise GraphError("the network has more than one input")
-        return Value("image", [Channel(Fraction(1))] * self.tensors["image"].shape[0])
-
-    def range_of(self, tensor: str) -> Range:
-        """Least and greatest value of a tensor, whatever the image."""
-        return self._ranges.get(tensor, self.tensors[tensor].value_range)
-
-    def append(self, node: Node, kind: Any, shape: Shape, zero_point: int = 0) -> str:
-        self._ranges[node.output] = node.value_range(*(self.range_of(name) for name in node.inputs))
-        self.nodes.append(node)
-        self.tensors[node.output] = Tensor(node.output, kind, shape, zero_point)
-        return node.output
 
 
 def pixels(path: str, module: Any, value: Value, lowering: Lowering) -> Value:

@@ -8,7 +8,7 @@ the shift, climbs the same steps if its offset lies in an interval that each ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from math import frexp, lcm
@@ -60,8 +60,43 @@ def rescale_factors(channel: Channel, zero_point: int, low: int, high: int) -> F
         mirrored = rescale_factors(replace(channel, a=-channel.a), zero_point, -high, -low)
         return mirrored and (-mirrored[0], *mirrored[1:])
     firsts = _first_inputs(channel, zero_point, low, high)
-    for multiplier, shift in _multipliers(channel.rounded()[0]):
-        least, most = _offsets(firsts, multiplier, shift, low, high)
+    return _through(np.array(STEPS, np.int64), firsts, channel.rounded()[0], low, high)
+
+
+def climbing(firsts: Mapping[int, int], low: int, high: int, falls: bool) -> Factors | None:
+    """(multiplier, offset, shift) of the staircase that reaches each code from its first x on, or None.
+
+    Where it `falls`, the code is left with that x. Codes that are not named may be anything below those that are.
+    """
+    codes = np.array(list(firsts), np.int64)
+    inputs = np.clip(np.array(list(firsts.values()), np.int64), low, high + 1)
+    if falls:
+        mirrored = climbing(dict(zip(codes.tolist(), (1 - inputs).tolist(), strict=True)), -high, -low, False)
+        return mirrored and (-mirrored[0], *mirrored[1:])
+    slope = _slope(codes, inputs, low, high)
+    return None if slope is None else _through(codes, inputs, slope, low, high)
+
+
+def _slope(codes: Int64Array, firsts: Int64Array, low: int, high: int) -> float | None:
+    """The middle of the slopes of lines that are below a code before its first x and reach it there; None: no line.
+
+    For codes c with first x f: c_i - slope·f_i <= offset < c_j - slope·(f_j - 1) for all i and j.
+    """
+    reached, avoided = firsts <= high, firsts > low
+    rise = codes[avoided][None, :] - codes[reached][:, None]
+    run = firsts[avoided][None, :] - 1 - firsts[reached][:, None]
+    if (rise[run == 0] <= 0).any():
+        return None
+    most = (rise[run > 0] / run[run > 0]).min(initial=np.inf)
+    least = max(0.0, (rise[run < 0] / run[run < 0]).max(initial=-np.inf))
+    if least > most:
+        return None
+    return float(least if np.isinf(most) else (least + most) / 2)
+
+
+def _through(codes: Int64Array, firsts: Int64Array, slope: float, low: int, high: int) -> Factors | None:
+    for multiplier, shift in _multipliers(slope):
+        least, most = _offsets(codes, firsts, multiplier, shift, low, high)
         if least <= most:
             return multiplier, (least + most) // 2, shift
     return None
@@ -117,10 +152,12 @@ def _multipliers(slope: float) -> Iterator[tuple[int, int]]:
         yield min(max(multiplier, 0), 2**31 - 1), shift
 
 
-def _offsets(firsts: Int64Array, multiplier: int, shift: int, low: int, high: int) -> tuple[int, int]:
-    """Least and greatest offset with which the multiplier climbs the steps at `firsts`."""
-    codes = np.array(STEPS, np.int64) << shift
-    at_least = (codes - multiplier * firsts)[firsts <= high]
-    at_most = (codes - 1 - multiplier * (firsts - 1))[firsts > low]
+def _offsets(
+    codes: Int64Array, firsts: Int64Array, multiplier: int, shift: int, low: int, high: int
+) -> tuple[int, int]:
+    """Least and greatest offset with which the multiplier climbs to the codes at `firsts`."""
+    sums = codes << shift
+    at_least = (sums - multiplier * firsts)[firsts <= high]
+    at_most = (sums - 1 - multiplier * (firsts - 1))[firsts > low]
     limit = OFFSET_LIMIT - 1
     return max([-limit, *at_least.tolist()]), min([limit, *at_most.tolist()])

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions and dense layers: the weights' grid, the bits or codes that they read, what a padding stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+
+from trit.export.graph import INT32_MIN, Pads, Pair
+from trit.export.importer.functions import Domain
+from trit.export.importer.network import IMAGE, Network
+from trit.export.importer.quantize import EXPECTED, Line, line_of
+from trit.export.importer.source import Array, Operation
+from trit.export.importer.values import PADDING, Real
+from trit.export.operators import Conv, Rescale, Threshold
+from trit.export.weights import GridWeights, grid_weights, kind_of
+
+MOST_COPIES = 8  # of an input, so that a padding fits its grid
+_WEIGHTS = "weights on a grid are expected: ±s, {-s, 0, s}, or at most 8 bits an output channel"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    stride: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+
+def weights_of(operation: Operation, weights: Array) -> GridWeights:
+    """Integers and scales of weights (O, I, KH, KW). Raises GraphError for weights on no grid."""
+    found = grid_weights(weights)
+    if found is None:
+        levels = len(np.unique(np.abs(np.asarray(weights[0], np.float64))))
+        raise operation.error(f"has real weights ({levels} magnitudes in output channel 0); {_WEIGHTS}")
+    return found
+
+
+def convolve(
+    operation: Operation,
+    operator: str,
+    real: Real,
+    weights: Array,
+    bias: Array | None,
+    geometry: Geometry,
+    network: Network,
+    bits: int,
+) -> Real:
+    """Weights (O, I / groups, KH, KW), of `bits` in the source, over `real`'s tensor, as values (1, O, H, W)."""
+    grid = weights_of(operation, weights)
+    line = line_of(operation, real, network)
+    constant = _bias(operation, bias, len(weights))
+    line, values = _from_sums(operation, line, grid.values, network)
+    if real.fill:
+        # A padding of v is one of 0 around what is v less, and v everywhere.
+        sums = _sums(grid.scales, values)
+        constant = [c + real.fill * total for c, total in zip(constant, sums, strict=True)]
+        line = replace(line, offsets=[offset - real.fill for offset in line.offsets])
+    scales = _scales(operation, line, geometry.groups)
+    values = _signed(values, line, geometry.groups)
+    if any(line.offsets) and not any(geometry.pads):
+        constant = _with_offsets(line, values, grid.scales, constant, geometry.groups)
+    elif any(line.offsets):
+        line, values, count = _on_grid(operation, line, values, geometry, network)
+        scales = [scale / count for scale in scales]
+    tensor = _accumulated(operation, operator, line, values, geometry, network, bits)
+    per_output = len(weights) // len(scales)
+    slopes = [scales[index // per_output] * s for index, s in enumerate(grid.scales)]
+    return network.line((tensor,), slopes, constant, operation.name)
+
+
+def dense(
+    operation: Operation, operator: str, real: Real, weights: Array, bias: Array | None, network: Network, bits: int
+) -> Real:
+    """Weights (O, K) times the K elements of `real`, in the source's order, as values (1, O)."""
+    order = real.positions.reshape(-1)
+    if weights.shape[1] != order.size:
+        raise operation.error(f"reads {weights.shape[1]} values, but {order.size} come in")
+    if real.fill and (order == PADDING).any():
+        raise operation.error("reads a padding that is not 0")
+    shape = network.tensor(real.parts[0]).shape
+    rows = np.zeros((int(np.prod(shape)), len(weights)), weights.dtype)
+    np.add.at(rows, order[order != PADDING], weights.T[order != PADDING])
+    whole = rows.T.reshape(-1, *shape)
+    found = convolve(operation, operator, replace(real, fill=None), whole, bias, Geometry(), network, bits)
+    return replace(found, positions=found.positions.reshape(1, -1))
+
+
+def _bias(operation: Operation, bias: Array | None, count: int) -> list[Fraction]:
+    if bias is None:
+        return [Fraction(0)] * count
+    numbers = np.broadcast_to(np.asarray(bias, np.float64).reshape(-1), count)
+    if not np.isfinite(numbers).all():
+        raise operation.error("its bias is not finite")
+    return [Fraction(number) for number in numbers.tolist()]
+
+
+def _scales(operation: Operation, line: Line, groups: int) -> list[Fraction]:
+    """The one scale, signs aside, that the input channels of each group have."""
+    size = len(line.scales) // groups
+    found = [{abs(scale) for scale in line.scales[group * size : (group + 1) * size]} for group in range(groups)]
+    if any(len(sizes) > 1 for sizes in found) or not all(line.scales):
+        raise operation.error("its input channels have different scales; one for all is expected")
+    return [sizes.pop() for sizes in found]
+
+
+def _signed(values: Array, line: Line, groups: int) -> Array:
+    """Weights of the channels that count negatively, negated."""
+    signs = np.array([-1 if scale < 0 else 1 for scale in line.scales], np.int8)
+    outputs, inputs = values.shape[:2]
+    of_group = signs.reshape(groups, 1, inputs, 1, 1)
+    return (values.reshape(groups, outputs // groups, *values.shape[1:]) * of_group).reshape(values.shape)
+
+
+def _sums(scales: list[Fraction], values: Array) -> list[Fraction]:
+    """The sum of each output channel's weights."""
+    totals = values.sum(axis=(1, 2, 3), dtype=np.int64).tolist()
+    return [scale * total for scale, total in zip(scales, totals, strict=True)]
+
+
+def _from_sums(operation: Operation, line: Line, values: Array, network: Network) -> tuple[Line, Array]:
+    """A layer behind a sum over all positions reads what was summed: the same weights at each position."""
+    if not any(network.tensor(part).kind == "int32" for part in line.parts):
+        return line, values
+    sources, kernels = zip(*(network.sums[part] for part in line.parts), strict=True)
+    if values.shape[2:] != (1, 1) or len(set(kernels)) > 1:
+        raise operation.error(f"reads sums over positions; {EXPECTED}")
+    return replace(line, parts=sources), np.tile(values, (1, 1, *kernels[0]))
+
+
+def _with_offsets(
+    line: Line, values: Array, scales: list[Fraction], constant: list[Fraction], groups: int
+) -> list[Fraction]:
+    """The bias with what the inputs' offsets add to every sum; `values` have the signs of the scales in them."""
+    offsets = [offset if scale > 0 else -offset for offset, scale in zip(line.offsets, line.scales, strict=True)]
+    totals = values.sum(axis=(2, 3), dtype=np.int64)
+    outputs, inputs = totals.shape
+    found = []
+    for output, (bias, scale) in enumerate(zip(constant, scales, strict=True)):
+        first = output // (outputs // groups) * inputs
+        row = zip(totals[output].tolist(), offsets[first : first + inputs], strict=True)
+        found.append(bias + scale * sum((weight * offset for weight, offset in row), Fraction(0)))
+    return found
+
+
+def _on_grid(
+    operation: Operation, line: Line, values: Array, geometry: Geometry, network: Network
+) -> tuple[Line, Array, int]:
+    """Offsets next to a padding of 0, which does not have them: a few more input channels that are +1 inside.
+
+    x + p/q = (q·x + p)/q: the input q times and, |p| times, the value 1, whose weights are the input's with p's sign.
+    Returns the parts, the weights of all their channels, and q.
+    """
+    ratios = {offset / scale for offset, scale in zip(line.offsets, line.scales, strict=True)}
+    ratio = ratios.pop()
+    if line.parts == (IMAGE,):
+        ratio += network.move_zero_point(floor(-ratio))
+    count, steps = ratio.denominator, ratio.numerator
+    if ratios or max(count, abs(steps)) > MOST_COPIES or geometry.groups != 1:
+        raise operation.error(
+            f"pads with 0, which is not on its input's grid of {float(abs(line.scales[0])):.6g} "
+            f"({float(ratio):.6g} steps off); an input that has 0 among its values, or no padding, is expected"
+        )
+    parts = line.parts * count
+    ones = (_one(line.parts[0], network),) * abs(steps) if steps else ()
+    sign = 1 if steps > 0 else -1
+    blocks = [np.tile(values, (1, len(parts), 1, 1)), np.tile(sign * values, (1, len(ones), 1, 1))]
+    return replace(line, parts=(*parts, *ones)), np.concatenate(blocks, axis=1), count
+
+
+def _one(part: str, network: Network) -> str:
+    """A tensor of the part's kind whose every value is +1."""
+    key = ("one", part)
+    if key in network.known:
+        return str(network.known[key])
+    tensor = network.tensor(part)
+    channels = tensor.shape[0]
+    name = network.lowering.name_of(f"{part}.one")
+    if tensor.is_bits:
+        source = next(node for node in network.lowering.nodes if node.output == part).input
+        bounds = np.full(channels, INT32_MIN, np.int32)
+        node: Threshold | Rescale = Threshold(
+            name, network.widened(source), name, bounds, bounds, np.zeros(channels, bool)
+        )
+    else:
+        zeros = np.zeros(channels, np.int32)
+        code = np.full(channels, tensor.zero_point + 1, np.int64)
+        node = Rescale(name, part, name, zeros, code, zeros.astype(np.uint8), tensor.zero_point)
+    network.known[key] = network.append(node, tensor.kind)
+    return str(network.known[key])
+
+
+def _accumulated(
+    operation: Operation, operator: str, line: Line, values: Array, geometry: Geometry, network: Network, bits: int
+) -> str:
+    """The convolution of all parts: of their channels side by side, or one a part where there are groups."""
+    apart = geometry.groups > 1 and len(line.parts) > 1
+    if not apart:
+        source = network.joined(line.parts)
+        copies = network.tensor(source).shape[0] // (values.shape[1] * geometry.groups)
+        return _conv(operation, operator, source, np.tile(values, (1, copies, 1, 1)), geometry, network, bits)
+    sums = [_conv(operation, operator, part, values, geometry, network, bits) for part in line.parts]
+    return network.added(tuple(sums))
+
+
+def _conv(
+    operation: Operation, operator: str, source: str, values: Array, geometry: Geometry, network: Network, bits: int
+) -> str:
+    name = network.lowering.name_of(operation.name)
+    node = Conv(
+        name, source, f"{name}.acc", np.ascontiguousarray(values, np.int8), kind_of(values),
+        geometry.stride, geometry.pads, geometry.dilation, geometry.groups,
+    )  # fmt: skip
+    network.record(operation, operator, node, bits)
+    taps = int(np.prod(values.shape[1:]))
+    odd_or_even = network.tensor(source).kind == node.weight_kind == "binary" and not any(geometry.pads)
+    return network.append(node, domain=Domain(-taps, taps, 2) if odd_or_even else None)
+
+
+def summed(operation: Operation, left: Real, right: Real, network: Network) -> Real:
+    """The sum of two values at the same positions: their integers' sum, where their scales are the same."""
+    if left.shape != right.shape or not np.array_equal(left.positions, right.positions):
+        raise operation.error(f"adds values of shapes {left.shape} and {right.shape} in different orders")
+    lines = [line_of(operation, real, network, sums=True) for real in (left, right)]
+    smaller, larger = sorted(lines, key=lambda line: abs(line.scales[0]))
+    ratios = {b / a for a, b in zip(smaller.scales, larger.scales, strict=True) if a}
+    if not all(smaller.scales) or len(ratios) != 1:
+        raise operation.error("adds values of different scales; one scale, as of one quantizer, is expected")
+    ratio = ratios.pop()
+    if ratio.denominator != 1 or not 0 < ratio <= MOST_COPIES:
+        raise operation.error(f"adds values whose scales differ by {float(ratio):.6g}; a small integer is expected")
+    parts = (*smaller.parts, *(part for part in larger.parts for _ in range(int(ratio))))
+    if len({network.tensor(part).shape for part in parts}) > 1:
+        raise operation.error("adds values of different shapes")
+    kinds = {network.tensor(part).kind for part in parts}
+    points = {network.tensor(part).zero_point for part in parts}
+    if len(kinds) > 1 or len(points) > 1 or IMAGE in parts:
+        parts = (network.added(parts),)
+    offsets = [a + b for a, b in zip(smaller.offsets, larger.offsets, strict=True)]
+    found = network.line(parts, smaller.scales, offsets, operation.name)
+    return replace(found, positions=left.positions)
+
+
+def merged_channels(operation: Operation, left: Real, right: Real, axis: int, network: Network) -> Real:
+    """Both values' elements side by side along `axis`, from one tensor with the channels of both."""
+    if left.fill is not None or right.fill is not None:
+        raise operation.error("joins padded values; pad behind it")
+    if left.parts == right.parts:  # views of one tensor, as Split makes them
+        positions, functions = np.concatenate([left.positions, right.positions], axis=axis), left.functions
+        if left.functions != right.functions:
+            raise operation.error("joins what was split and treated differently; a layer before it is expected")
+        return replace(left, positions=positions, name=operation.name)
+    sources = [_joinable(operation, real, network) for real in (left, right)]
+    if len(sources[0].parts) != len(sources[1].parts):
+        raise operation.error("joins activations of different numbers of levels; the same quantizer is expected")
+    first, second = (network.tensor(real.parts[0]) for real in sources)
+    if (first.kind, first.zero_point, first.shape[1:]) != (second.kind, second.zero_point, second.shape[1:]):
+        raise operation.error(
+            f"joins {first.kind} {first.shape} and {second.kind} {second.shape}; the same is expected"
+        )
+    parts = tuple(network.joined(pair) for pair in zip(sources[0].parts, sources[1].parts, strict=True))
+    count = left.area * first.shape[0]
+    positions = np.concatenate([left.positions, right.positions + count], axis=axis)
+    domain = network.domain(parts)
+    functions = tuple(replace(function, domain=domain) for real in sources for function in real.functions)
+    return Real(parts, positions, functions, left.area, operation.name)
+
+
+def _joinable(operation: Operation, real: Real, network: Network) -> Real:
+    """Bits or codes of what is discrete, sums as they are."""
+    if real.is_linear:
+        return real
+    line = line_of(operation, real, network)
+    return replace(network.line(line.parts, line.scales, line.offsets, real.name), positions=real.positions)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions with few values as tensors of the integer graph: bits by thresholds, codes by rescaling.
+
+A quantizer with n steps is a sum of thresholds (a thermometer): -2, -1, 0, 1 = t + u with ternary t and u, so that the
+next layer reads both, its weights twice, and stays packed and exact. Beyond four thresholds 8-bit codes take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from trit.export.graph import INT32_MAX, INT32_MIN
+from trit.export.importer.functions import HALF, NotDiscrete, common_divisor
+from trit.export.importer.network import IMAGE, Network
+from trit.export.importer.source import Operation
+from trit.export.importer.values import Real
+from trit.export.operators import Rescale, Threshold
+from trit.export.rescaling import climbing
+
+FEW_PARTS = 4  # up to here bits take less room and time than codes
+MOST_PARTS = 15
+MOST_CODE = 255
+EXPECTED = "a quantizer is expected before it: Sign, Quant, BipolarQuant, MultiThreshold, QuantizeLinear, …"
+
+
+@dataclass(frozen=True)
+class Line:
+    """scales[c]·Σ parts + offsets[c], the parts tensors of bits or codes, all of one kind and zero point."""
+
+    parts: tuple[str, ...]
+    scales: list[Fraction]
+    offsets: list[Fraction]
+
+
+def line_of(operation: Operation, real: Real, network: Network, sums: bool = False) -> Line:
+    """The values as a line of bits or codes, which are made here if need be; of any integers if `sums`.
+
+    Raises GraphError, naming the operation that reads them, where they are no few levels.
+    """
+    kinds = {network.tensor(part).kind for part in real.parts}
+    ready = sums or "int32" not in kinds or all(part in network.sums for part in real.parts)
+    if real.is_linear and ready:
+        pieces = [function.pieces[0][1] for function in real.functions]
+        # A pixel's function is of its code, the graph's value is the code less the zero point.
+        point = network.tensor(IMAGE).zero_point if IMAGE in real.parts else 0
+        return Line(real.parts, [piece.a for piece in pieces], [piece.at(point) for piece in pieces])
+    key = (real.parts, real.functions)
+    if key not in network.known:
+        network.known[key] = _quantized(operation, real, network)
+    found: Line = network.known[key]
+    return found
+
+
+@dataclass(frozen=True)
+class Staircase:
+    """Integer levels k of one channel: (first x, k) of each run."""
+
+    runs: tuple[tuple[int, int], ...]
+
+    @property
+    def falls(self) -> bool:
+        return self.runs[0][1] > self.runs[-1][1]
+
+    def first(self, least: int) -> int:
+        """The first x from which k >= least (where k falls: k < least) on; INT32_MIN or _MAX where all or none."""
+        holds = [(k >= least) != self.falls for _, k in self.runs]
+        if holds[0]:
+            return INT32_MIN
+        return next((x for (x, _), held in zip(self.runs, holds, strict=True) if held), INT32_MAX)
+
+
+def _quantized(operation: Operation, real: Real, network: Network) -> Line:
+    try:
+        known = {function: function.levels() for function in set(real.functions)}
+    except NotDiscrete:
+        raise operation.error(f"reads real values; {EXPECTED}") from None
+    levels = [known[function] for function in real.functions]
+    if any(not _is_monotone([value for _, value in runs]) for runs in known.values()):
+        raise operation.error(f"reads {real.name}, which rises and falls; a monotone quantizer is expected")
+    unit, middle, binary = _grid({value for runs in known.values() for _, value in runs})
+    stairs = [Staircase(tuple((x, int((value - middle) / unit)) for x, value in runs)) for runs in levels]
+    reach = max(abs(k) for stair in stairs for _, k in stair.runs)
+    if reach > FEW_PARTS:
+        # Codes count the steps of binary levels from 0.
+        counted = [Staircase(tuple((x, (k + reach) // 2) for x, k in s.runs)) for s in stairs] if binary else stairs
+        codes = _codes(real, counted, network)
+        if codes is not None and binary:
+            return Line(codes, [2 * unit] * len(stairs), [middle - unit * reach] * len(stairs))
+        if codes is not None:
+            return Line(codes, [unit] * len(stairs), [middle] * len(stairs))
+    if reach > MOST_PARTS:
+        raise operation.error(
+            f"reads {real.name}, which has {reach} steps at uneven distances; "
+            f"a uniform quantizer of at most 8 bits or {MOST_PARTS} steps is expected"
+        )
+    parts = _thermometer(real, stairs, max(reach, 1), binary, network)
+    return Line(parts, [unit] * len(stairs), [middle] * len(stairs))
+
+
+def _is_monotone(values: Sequence[Fraction]) -> bool:
+    return list(values) in (sorted(values), sorted(values, reverse=True))
+
+
+def _grid(levels: set[Fraction]) -> tuple[Fraction, Fraction, bool]:
+    """(unit, middle, binary): each level is middle + unit·k, with all k odd if binary.
+
+    Levels that are multiples of one unit need no middle, so that zero padding fits in. Others lie around theirs.
+    """
+    unit = common_divisor(levels) or Fraction(1)
+    steps = max(abs(level / unit) for level in levels)
+    spacing = common_divisor(level - min(levels) for level in levels)
+    if spacing and (max(levels) - min(levels)) / spacing < steps:
+        return spacing * HALF, (max(levels) + min(levels)) * HALF, True
+    return unit, Fraction(0), all(int(level / unit) % 2 == 1 for level in levels)
+
+
+def _thermometer(real: Real, stairs: list[Staircase], reach: int, binary: bool, network: Network) -> tuple[str, ...]:
+    """k as a sum of `reach` thresholds: [k >= j] - [k <= -j] for j = 1, 2, …; binary: ±1 about j = 1 - reach, …"""
+    source = network.widened(network.added(real.parts))
+    negative = np.array([stair.falls for stair in stairs])
+    parts = []
+    for part in range(1, reach + 1):
+        upper = 2 * part - reach if binary else part
+        lower = upper if binary else 1 - part
+        # A falling k is below the upper level from the first bound on: d = -1 turns both around.
+        hi = [stair.first(lower if stair.falls else upper) for stair in stairs]
+        lo = [stair.first(upper if stair.falls else lower) for stair in stairs]
+        name = network.lowering.name_of(real.name)
+        bounds = (_shifted(lo, source, network), _shifted(hi, source, network))
+        parts.append(
+            network.append(Threshold(name, source, name, *bounds, negative), "binary" if binary else "ternary")
+        )
+    return tuple(parts)
+
+
+def _shifted(bounds: list[int], source: str, network: Network) -> np.ndarray:
+    """Bounds of a pixel's codes as bounds of its value, code - zero point."""
+    zero_point = network.tensor(source).zero_point if source == IMAGE else 0
+    finite = [b if b in (INT32_MIN, INT32_MAX) else b - zero_point for b in bounds]
+    return np.array(finite, np.int32)
+
+
+def _codes(real: Real, stairs: list[Staircase], network: Network) -> tuple[str, ...] | None:
+    """k as an 8-bit code less its zero point, by one rescaling, or by two where codes end before 255; None: inexact."""
+    least = min(0, *(k for stair in stairs for _, k in stair.runs))
+    most = max(0, *(k for stair in stairs for _, k in stair.runs))
+    if most - least > MOST_CODE:
+        return None
+    base = MOST_CODE - (most - least)  # the highest code is 255, where clamping ends the stairs
+    source = network.widened(network.added(real.parts))
+    domain = network.domain((source,))
+    rows = []
+    known: dict[Staircase, tuple[int, int, int] | None] = {}
+    for stair in stairs:
+        if stair not in known:
+            known[stair] = climbing(_first_inputs(stair, least, base), domain.low, domain.high, stair.falls)
+        found = known[stair]
+        if found is None:
+            return None
+        rows.append(found)
+    multiplier, offset, shift = (np.array(column) for column in zip(*rows, strict=True))
+    zero_point = network.tensor(source).zero_point if source == IMAGE else 0
+    offset = offset.astype(np.int64) + zero_point * multiplier.astype(np.int64)
+    name = network.lowering.name_of(real.name)
+    factors = multiplier.astype(np.int32), offset, shift.astype(np.uint8)
+    codes = network.append(Rescale(name, source, name, *factors, 0 if base else -least))
+    if base:
+        # What lies below the stairs has a code below `base`: cut it off.
+        name = network.lowering.name_of(real.name)
+        ones, zeros = np.ones(len(stairs), np.int32), np.zeros(len(stairs), np.uint8)
+        codes = network.append(Rescale(name, codes, name, ones, np.full(len(stairs), -base, np.int64), zeros, -least))
+    return (codes,)
+
+
+def _first_inputs(stair: Staircase, least: int, base: int) -> dict[int, int]:
+    """The x with which the staircase reaches each code (where it falls: leaves it).
+
+    Codes below the whole staircase's do not matter, as they are cut off; those below this channel's do.
+    """
+    lowest = min(k for _, k in stair.runs)
+    start = base + lowest - least + (lowest == least)
+    return {code: stair.first(code - base + least) for code in range(max(start, 1), MOST_CODE + 1)}
