@@ -37,7 +37,7 @@ def maximum(operation: Operation, plane: Plane, window: Window, network: Network
     pads = total(plane, window)
     node = MaxPool(name, source, f"{name}.out", window.kernel, window.stride, pads, flags)
     pooled = network.append(node, network.tensor(source).kind, network.domain((source,)))
-    found = network.line((pooled,), *_lines(len(real.functions)), operation.name)
+    found = network.line((pooled,), *_lines(len(real.functions)), real.name)
     return plane.restored(replace(found, functions=real.functions))
 
 
