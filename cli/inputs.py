@@ -49,6 +49,8 @@ def inputs_for(graph: Graph, count: int | None, data: Path | None = None, file: 
         count = 64 if count is None else count
         return Inputs(rng.integers(0, 256, (count, *shape), dtype=np.uint8), None, f"{count} random images")
     images, labels, origin = found
+    if shape[1:] == (1, 1) and images[0].size == shape[0]:  # a network that takes pixels as channels
+        images = images.reshape(len(images), *shape)
     count = len(images) if count is None else min(count, len(images))
     return Inputs(images[:count], None if labels is None else labels[:count], f"{count} {origin}")
 

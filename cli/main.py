@@ -16,6 +16,7 @@ from trit.commands import (
     deploy,
     doctor,
     export,
+    import_network,
     inspect,
     profile,
     target,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (train, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo, doctor):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
+app.command("import")(import_network.import_network)  # a word that no function can be called by
 app.add_typer(target.target, name="target")
 
 

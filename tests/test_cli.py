@@ -26,6 +26,7 @@ from trit.train.recipe import available
 COMMANDS = (
     "train",
     "export",
+    "import",
     "verify",
     "inspect",
     "deploy",

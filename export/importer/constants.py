@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,4 +105,4 @@ def numpy_rounding(operation: Operation, y: Array) -> Array:
     raise operation.error(f"rounding mode {mode} is unknown; one of QONNX's is expected")
 
 
-_QUANTIZERS = {"BipolarQuant": _bipolar, "Quant": _quant, "IntQuant": _quant}
+_QUANTIZERS: dict[str, Callable[..., Array]] = {"BipolarQuant": _bipolar, "Quant": _quant, "IntQuant": _quant}

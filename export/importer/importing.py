@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,16 +33,21 @@ class Imported:
     pixels: Pixels  # what the image's codes stand for in the source's input
 
 
-def import_onnx(path: str | os.PathLike[str], pixels: Pixels | None = None) -> Imported:
+Watch = Callable[[str], None]  # told each node's name
+
+
+def import_onnx(
+    path: str | os.PathLike[str], pixels: Pixels | None = None, watch: Watch = lambda node: None
+) -> Imported:
     """The integer graph of an ONNX or QONNX file.
 
     `pixels` says what uint8 pixels are to the source's input; without it that is deduced. Raises GraphError that names
     the first node that does not reduce and what was expected, TritError for a file that is no network.
     """
-    return import_source(read_source(path), pixels)
+    return import_source(read_source(path), pixels, watch)
 
 
-def import_source(source: Source, pixels: Pixels | None = None) -> Imported:
+def import_source(source: Source, pixels: Pixels | None = None, watch: Watch = lambda node: None) -> Imported:
     """As `import_onnx`, of a graph that is read already."""
     chosen, real, network = image_of(source, pixels or Pixels())
     values: dict[str, Any] = {**source.constants, source.input: real}
@@ -51,6 +56,7 @@ def import_source(source: Source, pixels: Pixels | None = None) -> Imported:
     needed = _needed(source)
     for operation in source.operations:
         if needed.intersection(operation.outputs):
+            watch(operation.name)
             _evaluate(operation, values, network)
     scores = _scores(source, values)
     return Imported(_finish(source, scores, network), network.layers, network.notes, source, chosen)
@@ -94,17 +100,17 @@ def _behind_ending(operation: Operation, inputs: list[Any]) -> list[Any]:
 
 def _scores(source: Source, values: dict[str, Any]) -> Real:
     """The one value that all outputs are of."""
-    found = [values.get(name) for name in source.outputs]
-    reals = [value.scores if isinstance(value, Ending) else value for value in found]
-    for name, real in zip(source.outputs, reals, strict=True):
+    reals: list[Real] = []
+    for name in source.outputs:
+        value = values.get(name)
+        real = value.scores if isinstance(value, Ending) else value
         if not isinstance(real, Real):
             raise GraphError(f"output {name} does not depend on the image")
-        if real.parts != reals[0].parts or real.functions != reals[0].functions:
-            raise GraphError(
-                f"the network has outputs {', '.join(source.outputs)}; scores of one set of classes are expected"
-            )
-    scores: Real = reals[0]
-    return scores
+        reals.append(real)
+    if any((real.parts, real.functions) != (reals[0].parts, reals[0].functions) for real in reals):
+        names = ", ".join(source.outputs)
+        raise GraphError(f"the network has outputs {names}; scores of one set of classes are expected")
+    return reals[0]
 
 
 def _finish(source: Source, real: Real, network: Network) -> Graph:

@@ -81,6 +81,9 @@ def dense(
         raise operation.error(f"reads {weights.shape[1]} values, but {order.size} come in")
     if real.fill and (order == PADDING).any():
         raise operation.error("reads a padding that is not 0")
+    if not real.is_linear and network.flatten_image(real):
+        functions = tuple(function for function in real.functions for _ in range(real.area))
+        real = replace(real, functions=functions, area=1)
     shape = network.tensor(real.parts[0]).shape
     rows = np.zeros((int(np.prod(shape)), len(weights)), weights.dtype)
     np.add.at(rows, order[order != PADDING], weights.T[order != PADDING])

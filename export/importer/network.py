@@ -13,7 +13,7 @@ import numpy as np
 from trit.export.graph import Array, Kind, Node, Shape, Tensor, WeightKind
 from trit.export.importer.functions import Domain, Function
 from trit.export.importer.source import Operation
-from trit.export.importer.values import Real
+from trit.export.importer.values import Positions, Real
 from trit.export.lowering import Lowering
 from trit.export.operators import Add, Concat, Conv
 
@@ -67,16 +67,10 @@ class Network:
             self._domains[name] = domain
         return name
 
-    def line(
-        self, parts: tuple[str, ...], slopes: list[Fraction], offsets: list[Fraction], name: str, axes: int = 4
-    ) -> Real:
-        """The tensor of real values slope·x + offset per channel, as (1, C, H, W), (1, C, W) or (1, C)."""
+    def line(self, parts: tuple[str, ...], slopes: list[Fraction], offsets: list[Fraction], name: str) -> Real:
+        """The real values slope·x + offset per channel, as (1, C, H, W)."""
         shape, domain = self.tensor(parts[0]).shape, self.domain(parts)
-        positions = np.arange(np.prod(shape, dtype=int)).reshape(1, *shape)
-        if axes == 3:
-            positions = positions[:, :, 0, :]
-        if axes == 2:
-            positions = positions.reshape(1, -1)
+        positions: Positions = np.arange(np.prod(shape, dtype=int)).reshape(1, *shape)
         functions = tuple(Function.line(domain, a, b) for a, b in zip(slopes, offsets, strict=True))
         return Real(parts, positions, functions, shape[1] * shape[2], name)
 
@@ -120,6 +114,11 @@ class Network:
             return False
         self.lowering.tensors[IMAGE] = replace(self.tensor(IMAGE), shape=shape)
         return True
+
+    def flatten_image(self, real: Real) -> bool:
+        """Let the image be all channels if it is what is read: bits are packed along them. False where it cannot be."""
+        shape = self.tensor(IMAGE).shape
+        return real.parts == (IMAGE,) and real.area > 1 and self.reshape_image((shape[0] * real.area, 1, 1))
 
     def move_zero_point(self, wanted: int) -> int:
         """Let the image's values be code - wanted, if that can still be; by how much they are less than before."""

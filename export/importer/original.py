@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The source run as it is, in onnxruntime or, where it has QONNX's operators, in qonnx: what an import is compared with."""
+"""The source run as it is, in onnxruntime or, where it has QONNX's operators, in qonnx, beside its import."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def run_source(source: Source, images: npt.NDArray[np.uint8], pixels: Pixels) ->
 
 def source_inputs(source: Source, images: npt.NDArray[np.uint8], pixels: Pixels) -> Array:
     """The images as the source takes them: its values, its axes, its type."""
+    images = images.reshape(len(images), *(pixels.shape or images.shape[1:]))
     lines = [pixels.line(channel) for channel in range(images.shape[1])]
     slopes, offsets = (np.array([float(v) for v in column])[:, None, None] for column in zip(*lines, strict=True))
     values = images * slopes + offsets
@@ -75,7 +76,7 @@ def source_inputs(source: Source, images: npt.NDArray[np.uint8], pixels: Pixels)
         values = values.reshape(len(values), -1)
     if axes == 3:
         values = values.reshape(len(values), *[size for size in values.shape[1:] if size != 1])
-    return values.astype(source.input_type)
+    return np.asarray(values, source.input_type)
 
 
 def _onnxruntime(model: Any) -> Runner:

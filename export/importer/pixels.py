@@ -12,7 +12,7 @@ from trit.export.graph import Shape
 from trit.export.importer.functions import Function
 from trit.export.importer.network import IMAGE, Network
 from trit.export.importer.source import Operation, Source
-from trit.export.importer.values import Real
+from trit.export.importer.values import Positions, Real
 from trit.runtime.errors import TritError
 
 LAYOUTS = ("nchw", "nhwc")
@@ -63,7 +63,7 @@ def image_of(source: Source, pixels: Pixels) -> tuple[Pixels, Real, Network]:
     lines = [chosen.line(channel) for channel in range(shape[0])]
     domain = network.domain((IMAGE,))
     functions = tuple(Function.line(domain, *line) for line in lines)
-    positions = np.arange(np.prod(shape)).reshape(1, *shape)
+    positions: Positions = np.arange(np.prod(shape)).reshape(1, *shape)
     if layout == "nhwc":
         positions = positions.transpose(0, 2, 3, 1)
     if axes == 2:
@@ -81,7 +81,7 @@ def _check_channels(pixels: Pixels, shape: Shape) -> None:
         if len(values) not in (1, shape[0]):
             raise TritError(f"--{name} has {len(values)} values; the image has {shape[0]} channels")
     if not all(pixels.std) or pixels.low == pixels.high:
-        raise TritError("--std of 0, or an --input without extent: pixels would have no meaning")
+        raise TritError("--std of 0, or a --pixels without extent: pixels would have no meaning")
 
 
 def _layout(sizes: tuple[int, ...]) -> str:
@@ -142,7 +142,7 @@ def parse_range(text: str) -> tuple[Fraction, Fraction]:
             raise ValueError
         return Fraction(low), Fraction(high)
     except (ValueError, ZeroDivisionError):
-        raise TritError(f"--input {text}: give what pixels 0 and 255 stand for, e.g. 0..1, -1..1 or 0..255") from None
+        raise TritError(f"--pixels {text}: give what pixels 0 and 255 stand for, e.g. 0..1, -1..1 or 0..255") from None
 
 
 def parse_numbers(text: str, option: str) -> tuple[Fraction, ...]:

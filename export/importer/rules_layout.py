@@ -72,7 +72,7 @@ def concat(operation: Operation, inputs: list[Input], network: Network) -> Real:
     """Along the channels, whichever axis they are."""
     if not all(isinstance(value, Real) for value in inputs):
         raise operation.error("joins values with constants; values of the network are expected")
-    joined = inputs[0]
+    joined: Real = inputs[0]
     for other in inputs[1:]:
         joined = merged_channels(operation, joined, other, int(operation.attributes["axis"]), network)
     return joined

@@ -34,6 +34,12 @@ def operand(inputs: list[Input], index: int) -> Input:
     return inputs[index] if index < len(inputs) else None
 
 
+def first(inputs: list[Input]) -> Real:
+    """The first input, which rules of one input know to depend on the image."""
+    real: Real = inputs[0]
+    return real
+
+
 def _aligned(operation: Operation, values: Input, real: Real) -> Input:
     """Constants of operator sets before 7 are aligned by `axis`, not by their last one."""
     axis = operation.attributes.get("axis")
@@ -46,7 +52,7 @@ def add(operation: Operation, inputs: list[Input], network: Network) -> Real:
     total = inputs[0]
     for other in inputs[1:]:
         total = _sum(operation, total, other, network)
-    return total if isinstance(total, Real) else inputs[0]
+    return first([total])
 
 
 def _sum(operation: Operation, left: Input, right: Input, network: Network) -> Input:
@@ -63,13 +69,12 @@ def _sum(operation: Operation, left: Input, right: Input, network: Network) -> I
 def subtract(operation: Operation, inputs: list[Input], network: Network) -> Real:
     left, right = inputs
     if isinstance(right, Real):
-        negative = negate(operation, [right], network)
-        return add(operation, [left, negative], network)
-    return left.mapped(operation, lambda f, v: f.affine(ONE, -v), _aligned(operation, right, left))
+        return add(operation, [left, negate(operation, [right], network)], network)
+    return first(inputs).mapped(operation, lambda f, v: f.affine(ONE, -v), _aligned(operation, right, left))
 
 
 def negate(operation: Operation, inputs: list[Input], network: Network) -> Real:
-    return inputs[0].mapped(operation, lambda f: f.affine(-ONE, ZERO))
+    return first(inputs).mapped(operation, lambda f: f.affine(-ONE, ZERO))
 
 
 def multiply(operation: Operation, inputs: list[Input], network: Network) -> Real:
@@ -86,12 +91,12 @@ def divide(operation: Operation, inputs: list[Input], network: Network) -> Real:
         raise operation.error("divides by a value that depends on the image; a constant divisor is expected")
     if not np.all(right):
         raise operation.error("divides by 0")
-    return left.mapped(operation, lambda f, v: f.affine(1 / v, ZERO), _aligned(operation, right, left))
+    return first(inputs).mapped(operation, lambda f, v: f.affine(1 / v, ZERO), _aligned(operation, right, left))
 
 
 def batch_norm(operation: Operation, inputs: list[Input], network: Network) -> Real:
     """γ(x - μ)/√(σ² + ε) + β, the root to 200 bits."""
-    real, gamma, beta, mean, variance = inputs[:5]
+    real, (gamma, beta, mean, variance) = first(inputs), inputs[1:5]
     if operation.attributes.get("training_mode"):
         raise operation.error("normalizes by the batch it sees (training_mode); running statistics are expected")
     epsilon = Fraction(operation.attributes.get("epsilon", 1e-5))
@@ -109,34 +114,34 @@ def batch_norm(operation: Operation, inputs: list[Input], network: Network) -> R
 
 
 def relu(operation: Operation, inputs: list[Input], network: Network) -> Real:
-    return inputs[0].mapped(operation, lambda f: f.clipped(ZERO, None))
+    return first(inputs).mapped(operation, lambda f: f.clipped(ZERO, None))
 
 
 def leaky_relu(operation: Operation, inputs: list[Input], network: Network) -> Real:
     slope = Fraction(operation.attributes.get("alpha", 0.01))
-    return inputs[0].mapped(operation, lambda f: f.choose(ZERO, lambda p: p.affine(slope, ZERO), keep, keep))
+    return first(inputs).mapped(operation, lambda f: f.choose(ZERO, lambda p: p.affine(slope, ZERO), keep, keep))
 
 
 def parametric_relu(operation: Operation, inputs: list[Input], network: Network) -> Real:
     def change(f: Function, slope: Fraction) -> Function:
         return f.choose(ZERO, lambda p: p.affine(slope, ZERO), keep, keep)
 
-    return inputs[0].mapped(operation, change, inputs[1])
+    return first(inputs).mapped(operation, change, inputs[1])
 
 
 def hard_sigmoid(operation: Operation, inputs: list[Input], network: Network) -> Real:
     alpha, beta = Fraction(operation.attributes.get("alpha", 0.2)), Fraction(operation.attributes.get("beta", 0.5))
-    return inputs[0].mapped(operation, lambda f: f.affine(alpha, beta).clipped(ZERO, ONE))
+    return first(inputs).mapped(operation, lambda f: f.affine(alpha, beta).clipped(ZERO, ONE))
 
 
 def absolute(operation: Operation, inputs: list[Input], network: Network) -> Real:
-    return inputs[0].mapped(operation, lambda f: f.choose(ZERO, lambda p: p.affine(-ONE, ZERO), keep, keep))
+    return first(inputs).mapped(operation, lambda f: f.choose(ZERO, lambda p: p.affine(-ONE, ZERO), keep, keep))
 
 
 def clip(operation: Operation, inputs: list[Input], network: Network) -> Real:
     bounds = [operand(inputs, 1), operand(inputs, 2)]
     limits = [None if b is None or not np.isfinite(b).all() else exact(b) for b in bounds]
-    return inputs[0].mapped(operation, lambda f: f.clipped(*limits))
+    return first(inputs).mapped(operation, lambda f: f.clipped(*limits))
 
 
 def minimum(operation: Operation, inputs: list[Input], network: Network) -> Real:
@@ -164,7 +169,7 @@ def _constants(*values: int) -> tuple[Callable[[Piece], Piece], ...]:
 
 def sign(operation: Operation, inputs: list[Input], network: Network) -> Real:
     """ONNX's: 0 at 0. Where no sum gives exactly 0 the result is binary."""
-    return inputs[0].mapped(operation, lambda f: f.choose(ZERO, *_constants(-1, 0, 1)))
+    return first(inputs).mapped(operation, lambda f: f.choose(ZERO, *_constants(-1, 0, 1)))
 
 
 # What a comparison of x with t gives below, at and above t.
@@ -185,11 +190,11 @@ def compare(operation: Operation, inputs: list[Input], network: Network) -> Real
     if isinstance(right, Real):
         left, right = subtract(operation, [left, right], network), np.zeros(())
     values = _constants(below, equal, above)
-    return left.mapped(operation, lambda f, t: f.choose(t, *values), _aligned(operation, right, left))
+    return first([left]).mapped(operation, lambda f, t: f.choose(t, *values), _aligned(operation, right, left))
 
 
 def negation(operation: Operation, inputs: list[Input], network: Network) -> Real:
-    return inputs[0].mapped(operation, lambda f: f.affine(-ONE, ONE))
+    return first(inputs).mapped(operation, lambda f: f.affine(-ONE, ONE))
 
 
 def both(operation: Operation, inputs: list[Input], network: Network) -> Real:
@@ -213,7 +218,7 @@ ROUNDINGS: dict[str, Rounding] = {"Round": "even", "Floor": "floor", "Ceil": "ce
 
 def rounding(operation: Operation, inputs: list[Input], network: Network) -> Real:
     mode = ROUNDINGS[operation.type]
-    return inputs[0].mapped(operation, lambda f: f.rounded(mode))
+    return first(inputs).mapped(operation, lambda f: f.rounded(mode))
 
 
 def cast(operation: Operation, inputs: list[Input], network: Network) -> Real:
@@ -224,12 +229,11 @@ def cast(operation: Operation, inputs: list[Input], network: Network) -> Real:
     if isinstance(target, str):
         target = TensorProto.DataType.Value(target)
     if target == TensorProto.BOOL:
-        return inputs[0].mapped(operation, lambda f: f.choose(ZERO, *_constants(1, 0, 1)))
+        return first(inputs).mapped(operation, lambda f: f.choose(ZERO, *_constants(1, 0, 1)))
     floats = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16)
-    real: Real = inputs[0]
+    real = first(inputs)
     return real if target in floats else real.mapped(operation, lambda f: f.rounded("zero"))
 
 
 def unchanged(operation: Operation, inputs: list[Input], network: Network) -> Real:
-    real: Real = inputs[0]
-    return real
+    return first(inputs)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule of the importer on a small graph of its own, against onnxruntime or qonnx on random images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from import_support import Draft, assert_same
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'trit[onnxruntime]'")
+
+from trit.export.importer.rules import RULES
+
+f = np.float32
+Build = Callable[[Draft, str], str]
+
+
+def sums(draft: Draft, outputs: int = 6) -> str:
+    """Pixels through a binary convolution and batch norm: real values, as quantizers find them."""
+    return draft.batch_norm(draft.op("Conv", "x", draft.signs(outputs, 3, 3, 3)), outputs)
+
+
+def scores(draft: Draft, bits: str, inputs: int = 6 * 6 * 6) -> str:
+    """A last layer whose biases leave no ties."""
+    product = draft.op("MatMul", draft.op("Flatten", bits), draft.signs(inputs, 5))
+    return str(draft.op("Add", product, draft.rng.normal(0, 1, 5).astype(f)))
+
+
+def sign(draft: Draft, x: str) -> str:
+    return str(draft.op("Sign", x))
+
+
+def where(draft: Draft, condition: str, yes: float = 1, no: float = -1) -> str:
+    return str(draft.op("Where", condition, f(yes), f(no)))
+
+
+# What stands between the sums and the next layer.
+QUANTIZERS: dict[str, Build] = {
+    "Sign": sign,
+    "Greater": lambda d, x: where(d, d.op("Greater", x, f(0))),
+    "GreaterOrEqual": lambda d, x: where(d, d.op("GreaterOrEqual", x, f(0.25)), 0.5, -0.5),
+    "Less": lambda d, x: where(d, d.op("Less", x, f(0)), -1, 1),
+    "LessOrEqual": lambda d, x: where(d, d.op("LessOrEqual", f(0), x)),
+    "Not": lambda d, x: where(d, d.op("Not", d.op("Less", x, f(0.5)))),
+    "Equal": lambda d, x: where(d, d.op("Equal", d.op("Sign", d.op("Relu", x)), f(1)), 1, 0),
+    "And": lambda d, x: where(d, d.op("And", d.op("Greater", x, f(-0.5)), d.op("Greater", x, f(0.5)))),
+    "Cast": lambda d, x: d.op("Sub", d.op("Mul", d.op("Cast", d.op("Greater", x, f(0)), to=1), f(2)), f(1)),
+    "Larq's sign, +1 at 0": lambda d, x: sign(d, d.op("Add", sign(d, x), f(0.1))),
+    "Clip": lambda d, x: sign(d, d.op("Clip", x, f(-1), f(1))),
+    "Relu": lambda d, x: sign(d, d.op("Relu", x)),
+    "LeakyRelu": lambda d, x: sign(d, d.op("Add", d.op("LeakyRelu", x, alpha=0.3), f(0.2))),
+    "PRelu": lambda d, x: sign(d, d.op("Add", d.op("PRelu", x, d.rng.uniform(0.1, 2, (6, 1, 1)).astype(f)), f(0.2))),
+    "HardSigmoid": lambda d, x: where(d, d.op("Greater", d.op("HardSigmoid", x), f(0.5))),
+    "Max": lambda d, x: sign(d, d.op("Max", x, f(-1))),
+    "Min": lambda d, x: sign(d, d.op("Min", f(1), x)),
+    "Neg": lambda d, x: sign(d, d.op("Neg", x)),
+    "Abs": lambda d, x: sign(d, d.op("Sub", d.op("Abs", d.op("Relu", x)), f(0.5))),
+    "Add": lambda d, x: sign(d, d.op("Add", x, d.rng.normal(0, 1, (6, 1, 1)).astype(f))),
+    "Sub": lambda d, x: sign(d, d.op("Sub", f(0.5), x)),
+    "Mul": lambda d, x: sign(d, d.op("Add", d.op("Mul", x, d.rng.normal(0, 1, (1, 6, 1, 1)).astype(f)), f(0.3))),
+    "Div": lambda d, x: sign(d, d.op("Add", d.op("Div", x, f(-3)), f(0.3))),
+    "Sum": lambda d, x: sign(d, d.op("Sum", x, f(0.1), x)),
+    "Round": lambda d, x: d.op("Clip", d.op("Round", x), f(-1), f(1)),
+    "Floor": lambda d, x: d.op("Clip", d.op("Floor", x), f(-2), f(1)),
+    "Ceil": lambda d, x: d.op("Clip", d.op("Ceil", x), f(0), f(2)),
+    "Identity": lambda d, x: sign(d, d.op("Identity", x)),
+    "Dropout": lambda d, x: sign(d, d.op("Dropout", x)),
+    "BatchNormalization": lambda d, x: sign(d, d.batch_norm(x, 6, 1)),
+    "ternary by two comparisons": lambda d, x: d.op(
+        "Sub", d.op("Cast", d.op("Greater", x, f(0.5)), to=1), d.op("Cast", d.op("Less", x, f(-0.5)), to=1)
+    ),
+    "levels 0 and 1": lambda d, x: d.op("Cast", d.op("Greater", x, f(0.1)), to=1),
+    "levels 0.2 and 0.7": lambda d, x: where(d, d.op("Greater", x, f(0)), 0.75, 0.25),
+    "QuantizeLinear DequantizeLinear": lambda d, x: d.op(
+        "DequantizeLinear",
+        d.op("Clip", d.op("QuantizeLinear", x, f(0.7), np.int8(0)), np.int8(-1), np.int8(1)),
+        f(0.7),
+        np.int8(0),
+    ),
+    "8 bits": lambda d, x: d.op(
+        "DequantizeLinear", d.op("QuantizeLinear", x, f(0.03), np.uint8(7)), f(0.03), np.uint8(7)
+    ),
+    "8 bits, signed": lambda d, x: d.op(
+        "DequantizeLinear", d.op("QuantizeLinear", x, f(0.02), np.int8(-3)), f(0.02), np.int8(-3)
+    ),
+    "4 bits": lambda d, x: d.op("Mul", d.op("Round", d.op("Clip", d.op("Div", x, f(0.3)), f(0), f(15))), f(0.3)),
+    "2 bits": lambda d, x: d.op("Mul", d.op("Round", d.op("Clip", d.op("Div", x, f(0.5)), f(-2), f(1))), f(0.5)),
+    "uneven steps": lambda d, x: d.op(
+        "Add", where(d, d.op("Greater", x, f(0)), 2, -1), where(d, d.op("Greater", x, f(1)), 1, 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUANTIZERS)
+def test_quantizers(name: str) -> None:
+    draft = Draft(3, 8, 8)
+    found = assert_same(draft.model(scores(draft, QUANTIZERS[name](draft, sums(draft)))))
+    assert [layer.packed for layer in found.layers] == [True, True]
+
+
+def bits_of(draft: Draft, channels: int = 6) -> str:
+    """(N, channels, 6, 6) of -1 and 1."""
+    return sign(draft, sums(draft, channels))
+
+
+def normed(draft: Draft, x: str, channels: int) -> str:
+    return sign(draft, draft.batch_norm(x, channels))
+
+
+# What reads bits (N, 6, 6, 6); its result is flattened.
+LAYERS: dict[str, Build] = {
+    "Conv, padded": lambda d, x: d.op("Conv", x, d.signs(4, 6, 3, 3), pads=[1, 1, 1, 1]),
+    "Conv, uneven pads": lambda d, x: d.op("Conv", x, d.ternary(4, 6, 3, 3), pads=[2, 0, 1, 1], strides=[2, 1]),
+    "Conv, SAME_UPPER": lambda d, x: d.op("Conv", x, d.signs(4, 6, 2, 2), auto_pad="SAME_UPPER"),
+    "Conv, SAME_LOWER": lambda d, x: d.op("Conv", x, d.signs(4, 6, 4, 4), auto_pad="SAME_LOWER", strides=[2, 2]),
+    "Conv, dilated": lambda d, x: d.op("Conv", x, d.signs(4, 6, 2, 2), dilations=[2, 3]),
+    "Conv, depthwise": lambda d, x: d.op("Conv", x, d.signs(6, 1, 3, 3), group=6, pads=[1, 1, 1, 1]),
+    "Conv, grouped": lambda d, x: d.op("Conv", x, d.signs(4, 3, 3, 3), group=2),
+    "Conv, scales a channel": lambda d, x: d.op(
+        "Conv", x, d.signs(4, 6, 3, 3) * d.rng.normal(0, 1, (4, 1, 1, 1)).astype(f), d.rng.normal(0, 1, 4).astype(f)
+    ),
+    "Conv, 8 bits": lambda d, x: d.op("Conv", x, (d.rng.integers(-127, 128, (4, 6, 3, 3)) * f(0.013)).astype(f)),
+    "Conv, weights behind Sign": lambda d, x: d.op("Conv", x, d.op("Sign", d.rng.normal(0, 1, (4, 6, 3, 3)).astype(f))),
+    "Conv, weights times scales": lambda d, x: d.op(
+        "Conv",
+        x,
+        d.op(
+            "Mul",
+            d.op("Sign", d.rng.normal(0, 1, (4, 6, 3, 3)).astype(f)),
+            d.rng.uniform(0.1, 2, (4, 1, 1, 1)).astype(f),
+        ),
+    ),
+    "Conv, weights by DequantizeLinear": lambda d, x: d.op(
+        "Conv",
+        x,
+        d.op(
+            "DequantizeLinear",
+            d.ternary(4, 6, 3, 3).astype(np.int8),
+            d.rng.uniform(0.1, 2, 4).astype(f),
+            np.zeros(4, np.int8),
+            axis=0,
+        ),
+    ),
+    "Conv, weights by Where": lambda d, x: d.op(
+        "Conv", x, d.op("Where", d.op("Greater", d.rng.normal(0, 1, (4, 6, 3, 3)).astype(f), f(0)), f(1), f(-1))
+    ),
+    "MatMul": lambda d, x: d.op("MatMul", d.op("Reshape", x, np.array([-1, 216])), d.ternary(216, 9)),
+    "MatMul, constant first": lambda d, x: d.op(
+        "MatMul", d.ternary(9, 216), d.op("Reshape", x, np.array([-1, 216, 1]))
+    ),
+    "MatMul at each position": lambda d, x: d.op("MatMul", d.op("Transpose", x, perm=[0, 2, 3, 1]), d.signs(6, 4)),
+    "Gemm": lambda d, x: d.op(
+        "Gemm", d.op("Flatten", x), d.signs(216, 9), d.rng.normal(0, 1, 9).astype(f), alpha=0.5, beta=2.0
+    ),
+    "Gemm, transB": lambda d, x: d.op("Gemm", d.op("Flatten", x, axis=1), d.signs(9, 216), transB=1),
+    "Gemm behind NHWC": lambda d, x: d.op(
+        "Gemm", d.op("Flatten", d.op("Transpose", x, perm=[0, 2, 3, 1])), d.signs(216, 9)
+    ),
+    "Pad with 0": lambda d, x: d.op("Conv", d.op("Pad", x, np.array([0, 0, 1, 2, 0, 0, 1, 0])), d.signs(4, 6, 3, 3)),
+    "Pad with -1": lambda d, x: d.op(
+        "Conv", d.op("Pad", x, np.array([0, 0, 1, 1, 0, 0, 1, 1]), f(-1)), d.signs(4, 6, 3, 3)
+    ),
+    "Pad with 1": lambda d, x: d.op(
+        "Conv", d.op("Pad", x, np.array([0, 0, 1, 1, 0, 0, 1, 1]), f(1)), d.ternary(4, 6, 3, 3)
+    ),
+    "MaxPool": lambda d, x: d.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]),
+    "MaxPool, padded": lambda d, x: d.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+    "MaxPool, ceil_mode": lambda d, x: d.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+    "MaxPool behind Pad": lambda d, x: d.op(
+        "MaxPool", d.op("Pad", x, np.array([0, 0, 1, 1, 0, 0, 1, 1]), f(-1)), kernel_shape=[2, 2], strides=[2, 2]
+    ),
+    "AveragePool": lambda d, x: d.op("AveragePool", x, kernel_shape=[2, 3], strides=[1, 2]),
+    "AveragePool, padded": lambda d, x: d.op(
+        "AveragePool", x, kernel_shape=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1
+    ),
+    "GlobalAveragePool": lambda d, x: d.op("GlobalAveragePool", x),
+    "GlobalMaxPool": lambda d, x: d.op("GlobalMaxPool", x),
+    "ReduceMean": lambda d, x: d.op("ReduceMean", x, axes=[2, 3], keepdims=0),
+    "ReduceMean, NHWC": lambda d, x: d.op("ReduceMean", d.op("Transpose", x, perm=[0, 2, 3, 1]), axes=[1, 2]),
+    "ReduceSum": lambda d, x: d.op("ReduceSum", x, np.array([2, 3]), keepdims=1),
+    "ReduceMax": lambda d, x: d.op("ReduceMax", x, axes=[2, 3]),
+    "residual Add": lambda d, x: d.op("Add", x, normed(d, d.op("Conv", x, d.signs(6, 6, 3, 3), pads=[1, 1, 1, 1]), 6)),
+    "Add of bits and sums": lambda d, x: d.op("Add", x, d.op("Conv", x, d.signs(6, 6, 3, 3), pads=[1, 1, 1, 1])),
+    "Concat": lambda d, x: d.op("Concat", x, normed(d, d.op("Conv", x, d.signs(5, 6, 1, 1)), 5), axis=1),
+    "Concat of sums": lambda d, x: d.op(
+        "Concat", d.op("Conv", x, d.signs(5, 6, 1, 1)), d.op("Conv", x, d.signs(3, 6, 1, 1)), axis=1
+    ),
+    "Split": lambda d, x: d.op("Add", *d.op("Split", x, np.array([3, 3]), axis=1, outputs=2)),
+    "Slice": lambda d, x: d.op("Slice", x, np.array([1]), np.array([4]), np.array([1])),
+    "Gather": lambda d, x: d.op("Gather", x, np.array([5, 0, 2]), axis=1),
+    "Squeeze and Unsqueeze": lambda d, x: d.op(
+        "Unsqueeze", d.op("Squeeze", d.op("GlobalMaxPool", x), np.array([2])), np.array([1])
+    ),
+    "Shape and Reshape": lambda d, x: d.op(
+        "Reshape",
+        x,
+        d.op("Concat", d.op("Slice", d.op("Shape", x), np.array([0]), np.array([1])), np.array([-1]), axis=0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers(name: str) -> None:
+    draft = Draft(3, 8, 8)
+    y = LAYERS[name](draft, bits_of(draft))
+    flat = draft.op("Flatten", y)
+    # One number an output, so that the scores have no ties.
+    assert_same(draft.model(draft.op("Add", draft.op("Mul", flat, f(0.37)), f(0.11))))
