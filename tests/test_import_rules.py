@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
-from import_support import Draft, assert_same
+from import_support import Draft, assert_same, imported
+from onnx import TensorProto
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'trit[onnxruntime]'")
 
+from trit.export import reference
+from trit.export.importer.original import run_source
+from trit.export.importer.pixels import Pixels, parse_range
 from trit.export.importer.rules import RULES
 
 f = np.float32
@@ -151,7 +154,6 @@ LAYERS: dict[str, Build] = {
     "MatMul, constant first": lambda d, x: d.op(
         "MatMul", d.ternary(9, 216), d.op("Reshape", x, np.array([-1, 216, 1]))
     ),
-    "MatMul at each position": lambda d, x: d.op("MatMul", d.op("Transpose", x, perm=[0, 2, 3, 1]), d.signs(6, 4)),
     "Gemm": lambda d, x: d.op(
         "Gemm", d.op("Flatten", x), d.signs(216, 9), d.rng.normal(0, 1, 9).astype(f), alpha=0.5, beta=2.0
     ),
@@ -182,15 +184,19 @@ LAYERS: dict[str, Build] = {
     "ReduceMean, NHWC": lambda d, x: d.op("ReduceMean", d.op("Transpose", x, perm=[0, 2, 3, 1]), axes=[1, 2]),
     "ReduceSum": lambda d, x: d.op("ReduceSum", x, np.array([2, 3]), keepdims=1),
     "ReduceMax": lambda d, x: d.op("ReduceMax", x, axes=[2, 3]),
+    "Conv of a part": lambda d, x: d.op(
+        "Add",
+        *(
+            d.op("Conv", half, d.signs(4, 3, 3, 3), pads=[1, 1, 1, 1])
+            for half in d.op("Split", x, np.array([3, 3]), axis=1, outputs=2)
+        ),
+    ),
     "residual Add": lambda d, x: d.op("Add", x, normed(d, d.op("Conv", x, d.signs(6, 6, 3, 3), pads=[1, 1, 1, 1]), 6)),
     "Add of bits and sums": lambda d, x: d.op("Add", x, d.op("Conv", x, d.signs(6, 6, 3, 3), pads=[1, 1, 1, 1])),
     "Concat": lambda d, x: d.op("Concat", x, normed(d, d.op("Conv", x, d.signs(5, 6, 1, 1)), 5), axis=1),
     "Concat of sums": lambda d, x: d.op(
         "Concat", d.op("Conv", x, d.signs(5, 6, 1, 1)), d.op("Conv", x, d.signs(3, 6, 1, 1)), axis=1
     ),
-    "Split": lambda d, x: d.op("Add", *d.op("Split", x, np.array([3, 3]), axis=1, outputs=2)),
-    "Slice": lambda d, x: d.op("Slice", x, np.array([1]), np.array([4]), np.array([1])),
-    "Gather": lambda d, x: d.op("Gather", x, np.array([5, 0, 2]), axis=1),
     "Squeeze and Unsqueeze": lambda d, x: d.op(
         "Unsqueeze", d.op("Squeeze", d.op("GlobalMaxPool", x), np.array([2])), np.array([1])
     ),
@@ -206,6 +212,179 @@ LAYERS: dict[str, Build] = {
 def test_layers(name: str) -> None:
     draft = Draft(3, 8, 8)
     y = LAYERS[name](draft, bits_of(draft))
-    flat = draft.op("Flatten", y)
-    # One number an output, so that the scores have no ties.
-    assert_same(draft.model(draft.op("Add", draft.op("Mul", flat, f(0.37)), f(0.11))))
+    assert_same(draft.model(draft.op("Flatten", y)), classes=False)
+
+
+# Views of bits (N, 6, 6, 6), and how many of them there are.
+VIEWS: dict[str, tuple[Build, int]] = {
+    "MatMul at each position": (
+        lambda d, x: sign(d, d.op("MatMul", d.op("Transpose", x, perm=[0, 2, 3, 1]), d.signs(6, 5))),
+        180,
+    ),
+    "MaxPool of a part": (
+        lambda d, x: d.op("MaxPool", d.op("Gather", x, np.array([4, 1]), axis=1), kernel_shape=[2, 2]),
+        50,
+    ),
+    "Slice": (lambda d, x: d.op("Slice", x, np.array([1]), np.array([4]), np.array([1])), 108),
+    "Gather": (lambda d, x: d.op("Gather", x, np.array([5, 0, 2]), axis=1), 108),
+    "Split": (
+        lambda d, x: d.op("Concat", *d.op("Split", x, np.array([2, 4]), axis=2, outputs=2)[::-1], axis=1 + 1),
+        216,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views(name: str) -> None:
+    draft = Draft(3, 8, 8)
+    view, count = VIEWS[name]
+    assert_same(draft.model(scores(draft, view(draft, bits_of(draft)), count)))
+
+
+ENDINGS: dict[str, Build] = {
+    "Softmax": lambda d, x: d.op("Softmax", x),
+    "LogSoftmax": lambda d, x: d.op("LogSoftmax", x, axis=1),
+    "ArgMax": lambda d, x: d.op("ArgMax", x, axis=1, keepdims=0),
+    "TopK": lambda d, x: d.op("TopK", x, np.array([1]), outputs=2)[1],
+    "Sigmoid": lambda d, x: d.op("Sigmoid", x),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_endings(name: str) -> None:
+    """What the source ends in gives other numbers, but the same classes."""
+    draft = Draft(3, 8, 8)
+    kind = TensorProto.INT64 if name in ("ArgMax", "TopK") else TensorProto.FLOAT
+    model = draft.model(ENDINGS[name](draft, scores(draft, bits_of(draft))), kind=kind)
+    found = imported(model)
+    images = np.random.default_rng(1).integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
+    _, expected = run_source(found.source, images, found.pixels)
+    classes = expected[:, 0] if expected.dtype.kind in "iu" else expected.argmax(axis=1)
+    np.testing.assert_array_equal(reference.run(found.graph, images).reshape(40, -1).argmax(axis=1), classes)
+    assert name in found.notes[0]
+
+
+# What stands between pixels, 0..1 or as named, and the first convolution, which pads with 0.
+INPUTS: dict[str, tuple[Build, str]] = {
+    "0..1": (lambda d, x: x, "0..1"),
+    "-1..1": (lambda d, x: x, "-1..1"),
+    "scaled in the graph": (lambda d, x: d.op("Sub", d.op("Mul", x, f(2)), f(1)), "0..1"),
+    "0..255, divided": (lambda d, x: d.op("Div", x, f(255)), "0..255"),
+    "0..255, centred": (lambda d, x: d.op("Div", d.op("Sub", x, f(128)), f(128)), "0..255"),
+    "8-bit codes": (
+        lambda d, x: d.op(
+            "DequantizeLinear", d.op("QuantizeLinear", x, f(1 / 128), np.int8(0)), f(1 / 128), np.int8(0)
+        ),
+        "-1..1",
+    ),
+    "2 bits": (lambda d, x: d.op("Div", d.op("Round", d.op("Mul", x, f(3))), f(3)), "0..1"),
+    "bits": (lambda d, x: d.op("Sign", d.op("Sub", x, f(0.5))), "0..1"),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs(name: str) -> None:
+    draft = Draft(2, 7, 7)
+    build, values = INPUTS[name]
+    x = draft.op("Conv", build(draft, "x"), draft.signs(6, 2, 3, 3), pads=[1, 1, 1, 1])
+    y = scores(draft, sign(draft, draft.batch_norm(x, 6)), 6 * 7 * 7)
+    assert_same(draft.model(y), Pixels(*parse_range(values)))
+
+
+def quant(draft: Draft, x: str, scale: float, bits: int, kind: str = "Quant", **attributes: object) -> str:
+    options = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND", **attributes}
+    return str(draft.op(kind, x, f(scale), f(0), f(bits), domain="onnx.brevitas", **options))
+
+
+def thresholds(draft: Draft, x: str, count: int, channels: int = 6, **attributes: object) -> str:
+    steps = np.sort(draft.rng.normal(0, 2, (channels, count)), axis=1).astype(f)
+    return str(draft.op("MultiThreshold", x, steps, domain="finn.custom_op.general", out_dtype="INT4", **attributes))
+
+
+# Of QONNX and FINN, run by qonnx.
+QONNX: dict[str, Build] = {
+    "BipolarQuant": lambda d, x: d.op("BipolarQuant", x, f(0.5), domain="onnx.brevitas"),
+    "Quant, ternary": lambda d, x: quant(d, x, 0.8, 2, narrow=1),
+    "Quant, 1 bit": lambda d, x: quant(d, x, 0.8, 1),
+    "Quant, 2 bits": lambda d, x: quant(d, x, 0.8, 2),
+    "Quant, 2 bits unsigned": lambda d, x: quant(d, x, 0.8, 2, signed=0),
+    "Quant, 3 bits": lambda d, x: quant(d, x, 0.4, 3),
+    "Quant, 4 bits unsigned": lambda d, x: quant(d, x, 0.3, 4, signed=0),
+    "Quant, 8 bits": lambda d, x: quant(d, x, 0.03, 8),
+    **{
+        f"Quant, {mode}": lambda d, x, mode=mode: quant(
+            d, d.op("Conv", bits_of(d), d.signs(6, 6, 1, 1)), 2, 3, rounding_mode=mode
+        )
+        for mode in ("ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN")
+    },
+    "IntQuant": lambda d, x: quant(d, x, 0.8, 2, "IntQuant", narrow=1),
+    "MultiThreshold, bipolar": lambda d, x: thresholds(d, x, 1, out_scale=2.0, out_bias=-1.0),
+    "MultiThreshold, ternary": lambda d, x: thresholds(d, x, 2, out_bias=-1.0),
+    "MultiThreshold, 4 levels": lambda d, x: thresholds(d, x, 3),
+    "MultiThreshold, 16 levels": lambda d, x: thresholds(d, x, 15, out_scale=0.25),
+    "MultiThreshold, one row": lambda d, x: thresholds(d, x, 3, channels=1),
+    "MultiThreshold, NHWC": lambda d, x: d.op(
+        "Transpose", thresholds(d, d.op("Transpose", x, perm=[0, 2, 3, 1]), 3, data_layout="NHWC"), perm=[0, 3, 1, 2]
+    ),
+    "Trunc": lambda d, x: d.op(
+        "Conv",
+        d.op(
+            "Trunc",
+            d.op("Mul", d.op("AveragePool", quant(d, x, 0.5, 2, signed=0), kernel_shape=[2, 2]), f(4)),
+            f(0.5),
+            f(0),
+            f(4),
+            f(2),
+            domain="onnx.brevitas",
+            rounding_mode="FLOOR",
+        ),
+        d.signs(6, 6, 2, 2),
+        pads=[1, 1, 1, 1],
+    ),
+    "MaxPoolNHWC": lambda d, x: d.op(
+        "Transpose",
+        d.op(
+            "MaxPoolNHWC",
+            d.op("Transpose", quant(d, x, 0.8, 2), perm=[0, 2, 3, 1]),
+            domain="finn.custom_op.general",
+            kernel_shape=[3, 3],
+            strides=[1, 1],
+            pads=[1, 1, 1, 1],
+        ),
+        perm=[0, 3, 1, 2],
+    ),
+    "QuantAvgPool2d": lambda d, x: d.op(
+        "Conv",
+        d.op(
+            "QuantAvgPool2d",
+            quant(d, x, 1, 2, signed=0),
+            domain="finn.custom_op.general",
+            kernel=2,
+            stride=1,
+            ibits=2,
+            obits=2,
+            signed=0,
+            data_layout="NCHW",
+        ),
+        d.signs(6, 6, 2, 2),
+        pads=[1, 1, 1, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QONNX)
+def test_qonnx(name: str) -> None:
+    pytest.importorskip("qonnx", reason="qonnx is not installed: pip install 'trit[qonnx]'")
+    draft = Draft(3, 8, 8)
+    found = assert_same(draft.model(scores(draft, QONNX[name](draft, sums(draft)))), count=20)
+    assert all(layer.packed for layer in found.layers)
+
+
+# In every table above, or views like those.
+OTHERS = ("Flatten", "Transpose", "Expand", "DepthToSpace", "Size")
+
+
+def test_every_rule_is_tested() -> None:
+    """By its operator's name in one of the tables above or of qonnx's below."""
+    named = " ".join([*QUANTIZERS, *LAYERS, *VIEWS, *ENDINGS, *INPUTS, *QONNX, *OTHERS])
+    assert [name for name in RULES if name not in named] == []

@@ -38,7 +38,7 @@ def maximum(operation: Operation, plane: Plane, window: Window, network: Network
     node = MaxPool(name, source, f"{name}.out", window.kernel, window.stride, pads, flags)
     pooled = network.append(node, network.tensor(source).kind, network.domain((source,)))
     found = network.line((pooled,), *_lines(len(real.functions)), real.name)
-    return plane.restored(replace(found, functions=real.functions))
+    return plane.restored(replace(found, functions=real.functions), pooled=True)
 
 
 def _lines(count: int) -> tuple[list[Fraction], list[Fraction]]:
@@ -75,7 +75,7 @@ def average(operation: Operation, plane: Plane, window: Window, network: Network
     divisor, count = (area, 1) if divided else (1, area)
     slopes = [scale / divisor for scale in line.scales]
     offsets = [offset * count for offset in line.offsets]
-    return plane.restored(network.line(parts, slopes, offsets, operation.name))
+    return plane.restored(network.line(parts, slopes, offsets, operation.name), pooled=True)
 
 
 def _sum(operation: Operation, part: str, window: Window, pads: Pads, network: Network) -> str:

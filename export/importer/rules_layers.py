@@ -14,7 +14,7 @@ from trit.export.importer.layers import Geometry, convolve, dense
 from trit.export.importer.network import Network
 from trit.export.importer.rules_pointwise import Input, operand
 from trit.export.importer.source import Array, Operation
-from trit.export.importer.values import Real
+from trit.export.importer.values import Positions, Real
 from trit.export.importer.windows import Plane, Window, plane_of, total, window_of
 
 
@@ -34,12 +34,23 @@ def convolution(operation: Operation, inputs: list[Input], network: Network) -> 
         kernels = kernels.transpose(0, 1, 3, 2)
     groups = int(operation.attributes.get("group", 1))
     channels = network.tensor(plane.real.parts[0]).shape[0]
+    if plane.channels is not None:
+        kernels = _over_all(operation, kernels, plane.channels, channels, groups)
     if kernels.shape[1] * groups != channels or len(kernels) % groups:
         raise operation.error(f"weights {weights.shape} in {groups} groups do not fit {channels} channels")
     geometry = Geometry(window.stride, total(plane, window), window.dilation, groups)
     operator = f"{operation.type} {'×'.join(str(size) for size in weights.shape[2:])}"
     bits = network.stored_bits(inputs[1])
     return plane.restored(convolve(operation, operator, plane.real, kernels, bias, geometry, network, bits))
+
+
+def _over_all(operation: Operation, kernels: Array, channels: Positions, count: int, groups: int) -> Array:
+    """Weights of some channels, in their order, as weights of all `count`: 0 for the others."""
+    if groups != 1 or kernels.shape[1] != len(channels):
+        raise operation.error(f"reads channels in another order in {groups} groups; one group is expected")
+    whole = np.zeros((len(kernels), count, *kernels.shape[2:]), kernels.dtype)
+    np.add.at(whole, (slice(None), channels), kernels)
+    return whole
 
 
 def _with_weights(operation: Operation, inputs: list[Input]) -> tuple[Real, Array]:

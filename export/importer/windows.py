@@ -24,10 +24,13 @@ class Plane:
     swapped: bool  # the source's height is the tensor's width
     axes: int  # of the source's value: 3 or 4
     channels_last: bool
+    channels: Positions | None  # the tensor's channels that the value's are; None: all in order
 
-    def restored(self, real: Real) -> Real:
-        """The result of a layer, (1, C, H, W), with the axes as the source has them."""
+    def restored(self, real: Real, pooled: bool = False) -> Real:
+        """The result of a layer, (1, C, H, W), with the source's axes and, if `pooled`, the source's channels."""
         positions = real.positions
+        if pooled and self.channels is not None:
+            positions = positions[:, self.channels]
         if self.swapped:
             positions = positions.transpose(0, 1, 3, 2)
         if self.axes == 3:
@@ -49,12 +52,20 @@ def plane_of(operation: Operation, real: Real, network: Network) -> Plane:
     inner, pads = _without_padding(operation, positions)
     shape = network.tensor(real.parts[0]).shape
     straight = np.arange(np.prod(shape, dtype=int)).reshape(1, *shape)
-    if np.array_equal(inner, straight):
-        return Plane(real, pads, False, axes, channels_last)
-    if np.array_equal(inner, straight.transpose(0, 1, 3, 2)):
-        return Plane(real, _swap_pads(pads), True, axes, channels_last)
-    if real.parts == (IMAGE,) and np.array_equal(inner.reshape(-1), straight.reshape(-1)):
-        return Plane(_of_another_image(operation, real, inner, network), pads, False, axes, channels_last)
+    if (
+        real.parts == (IMAGE,)
+        and np.array_equal(inner.reshape(-1), straight.reshape(-1))
+        and inner.shape != straight.shape
+    ):
+        real = _of_another_image(operation, real, inner, network)
+        straight = inner
+    for swapped in (False, True):
+        planes = straight.transpose(0, 1, 3, 2) if swapped else straight
+        if np.array_equal(inner, planes):
+            return Plane(real, _swap_pads(pads) if swapped else pads, swapped, axes, channels_last, None)
+        channels = inner[0, :, 0, 0] // real.area
+        if np.array_equal(inner, planes[:, channels]):
+            return Plane(real, _swap_pads(pads) if swapped else pads, swapped, axes, channels_last, channels)
     raise operation.error("reads the elements of a layer in another order; only transposing to NCHW is expected")
 
 
