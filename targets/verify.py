@@ -122,7 +122,7 @@ def _onnxruntime_int2(graph: Graph, images: Images) -> Array:
 
 
 def _tvm(graph: Graph, images: Images) -> Array:
-    from trit.export.tvm_writer import build
+    from trit.export.tvm import build
 
     return build(graph).run(images)
 

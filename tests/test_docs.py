@@ -86,9 +86,10 @@ def test_programs_in_python(page: Path, code: str, folder: Path, capsys: pytest.
     if "trit.train" in code:
         pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
     if "tvm" in code:
-        tvm_writer = pytest.importorskip("trit.export.tvm_writer")
         pytest.importorskip("tvm", reason="apache-tvm is not installed: pip install 'trit[tvm]'")
-        tvm_writer.write_tvm(parse_onnx((folder / "model.onnx").read_bytes(), "x"), folder / "model.so")
+        from trit.export.tvm import write_tvm
+
+        write_tvm(parse_onnx((folder / "model.onnx").read_bytes(), "x"), folder / "model.so")
     names: dict[str, Any] = {"images": shipped_images("fashion-mnist")[0]}
     exec(compile(code, str(page), "exec"), names)
     if page == README:

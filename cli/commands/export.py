@@ -66,7 +66,7 @@ def export(
 def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
     match chosen:
         case Format.tvm:
-            from trit.export.tvm_writer import write_tvm
+            from trit.export.tvm import write_tvm
 
             write_tvm(graph, output)
         case Format.trit:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules of the functions that `legalize` makes: convolutions in tiles of positions and channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+from tvm import s_tir
+
+from trit.export.tvm.conv import SUMS
+from trit.export.tvm.legalize import OPERATOR
+from trit.export.tvm.machine import Machine, machine_of
+from trit.runtime.bits import WORD_BITS
+
+
+def schedule(module: Any, target: Any) -> Any:
+    """The IRModule with trit's TIR functions scheduled for the target; other functions as they are."""
+    machine = machine_of(target)
+    made = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
+    for name, function in module.functions_items():
+        if is_ours(function):
+            made.update_func(name, schedule_function(function, machine))
+    return made
+
+
+def is_ours(function: Any) -> bool:
+    return function.attrs is not None and OPERATOR in function.attrs
+
+
+def schedule_function(function: Any, machine: Machine) -> Any:
+    made = s_tir.Schedule(function)
+    names = [made.get(block).name_hint for block in made.get_child_blocks(made.get_sblock("root"))]
+    if SUMS in names:
+        _tile_convolution(made, names, machine)
+    return made.mod["main"]
+
+
+def _tile_convolution(made: Any, names: list[str], machine: Machine) -> None:
+    """The sums of a tile, of neighbouring positions and blocks of channels, stay in registers until they are stored.
+
+    For each row, tile of positions and tile of channels: the taps, and innermost the tile's positions and blocks.
+    """
+    sums = made.get_sblock(SUMS)
+    _, width, blocks, lanes, *_ = (int(axis.dom.extent) for axis in made.get(sums).iter_vars)
+    positions = _largest_divisor(width, max(1, machine.registers // 2))
+    most = max(1, machine.registers // positions)
+    out = made.get_sblock(names[-1])
+    if names[-1] == "bits":
+        tile = _tile_bits(made, out, positions, most, lanes)
+    else:
+        if _extent(made, made.get_loops(out)[-1]) % lanes:
+            out = made.cache_write(sums, 0, "local")  # and what is stored is cut to the channels that there are
+            y, x, *channel = made.get_loops(out)
+            block, lane = channel
+        else:
+            y, x, channel = made.get_loops(out)
+            block, lane = made.split(channel, [None, lanes])
+        x_tile, x_in = made.split(x, [None, positions])
+        tile, block_in = made.split(block, [None, _largest_divisor(blocks, most)])
+        made.reorder(y, x_tile, tile, x_in, block_in, lane)
+        _vectorize(made, lane)
+    made.compute_at(sums, tile, preserve_unit_loops=True)
+    _tile_sums(made, sums)
+
+
+def _tile_bits(made: Any, out: Any, positions: int, most: int, lanes: int) -> Any:
+    """Tiles of whole words, or of parts of one; returns the loop over them."""
+    plane, y, x, word, bit = made.get_loops(out)
+    blocks = WORD_BITS // lanes  # of a word
+    x_tile, x_in = made.split(x, [None, positions])
+    if most >= blocks:
+        tile, word_in = made.split(word, [None, _largest_divisor(_extent(made, word), most // blocks)])
+        made.reorder(y, x_tile, tile, x_in, word_in, plane, bit)
+        made.decompose_reduction(out, bit)
+    else:
+        tile, bit = made.split(bit, [None, _largest_divisor(blocks, most) * lanes])
+        made.reorder(y, x_tile, word, tile, x_in, plane, bit)
+        made.decompose_reduction(out, tile)
+    if lanes > 1:
+        for loop in (x_in, plane, bit):
+            made.unroll(loop)
+    return tile
+
+
+def _tile_sums(made: Any, sums: Any) -> None:
+    y, x, block, lane, ky, kx, k = made.get_loops(sums)[-7:]
+    made.reorder(ky, kx, k, y, x, block, lane)
+    made.set_scope(sums, 0, "local")
+    _unroll_tile(made, x, block, lane)
+    start = made.decompose_reduction(sums, ky)
+    _unroll_tile(made, *made.get_loops(start)[-3:])
+
+
+def _unroll_tile(made: Any, x: Any, block: Any, lane: Any) -> None:
+    if _extent(made, lane) > 1:
+        made.unroll(x)
+        made.unroll(block)
+    _vectorize(made, lane)
+
+
+def _vectorize(made: Any, loop: Any) -> None:
+    if _extent(made, loop) > 1:
+        made.vectorize(loop)
+
+
+def _extent(made: Any, loop: Any) -> int:
+    return int(made.get(loop).extent)
+
+
+def _largest_divisor(count: int, most: int) -> int:
+    return next(size for size in range(min(count, most), 0, -1) if count % size == 0)
