@@ -143,6 +143,12 @@ def _nrf52840(graph: Graph, images: Images) -> Array:
     return run_simulated(graph, images)
 
 
+def _tvm_c(graph: Graph, images: Images) -> Array:
+    from trit.targets.tvm_c import run_tvm_c
+
+    return run_tvm_c(graph, images)
+
+
 def _rram(graph: Graph, images: Images) -> Array:
     from trit.targets.rram.executor import run_rram
 
@@ -156,5 +162,6 @@ EXECUTORS: dict[str, Executor] = {
     "tvm": _tvm,
     **{f"c runtime, {variant}": _c_runtime(variant) for variant in VARIANTS},
     "nrf52840 (simulated)": _nrf52840,
+    "tvm C, nrf52840 (simulated)": _tvm_c,
     "rram-2t2r-130nm (error-free)": _rram,
 }

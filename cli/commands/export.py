@@ -26,6 +26,7 @@ class Format(StrEnum):
     qonnx = "qonnx"
     trit = "trit"
     tvm = "tvm"
+    tvm_c = "tvm-c"
     arduino = "arduino"
     zephyr = "zephyr"
     esp_idf = "esp-idf"
@@ -69,6 +70,11 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             from trit.export.tvm import write_tvm
 
             write_tvm(graph, output)
+        case Format.tvm_c:
+            from trit.inputs import inputs_for
+            from trit.targets.tvm_c import write_tvm_c
+
+            write_tvm_c(graph, output, inputs_for(graph, TEST_IMAGES).images)
         case Format.trit:
             from trit.export.plan import to_plan
             from trit.runtime.files import write_atomic

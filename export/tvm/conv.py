@@ -15,6 +15,7 @@ from tvm import te, tirx
 
 from trit.export.graph import INT32_MAX, INT32_MIN, Tensor
 from trit.export.operators import Conv, OutputStage, Rescale, Threshold
+from trit.export.operators.rescale import MAX_CODE
 from trit.export.tvm.conv_weights import Padding, bit_weights, padding_of, value_weights, word_span
 from trit.export.tvm.elementwise import rescale_code, rescale_parameters
 from trit.export.tvm.machine import Machine
@@ -128,30 +129,39 @@ def _count_nonzero(padded: Operand, node: Conv, output: Tensor, popcount: Callab
 
 
 def _over_values(node: Conv, source: Tensor, output: Tensor, channels: int, machine: Machine) -> Sums:
-    """Σ w·value. Vectors compute in float32 where that is exact: they multiply and add it in one instruction."""
+    """Σ w·value. Vectors compute in float32 where that is exact: they multiply and add it in one instruction.
+
+    In C the padded copy of the input is of bytes: codes, whose padding is the zero point, or the values of bits.
+    """
     height, width = output.shape[1:]
-    lanes = machine.lanes
-    exact = int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * 255 < EXACT_FLOAT32
+    lanes, zero_point = machine.lanes, source.zero_point
+    exact = int(np.abs(node.weights).sum(axis=(1, 2, 3), dtype=np.int64).max()) * MAX_CODE < EXACT_FLOAT32
     kind = "float32" if exact and not machine.is_c else "int32"
-    held = kind if not machine.is_c else "int16" if source.kind == "uint8" else "int8"
+    are_codes = machine.is_c and source.kind == "uint8"
+    held = "uint8" if are_codes else "int8" if machine.is_c else kind
     inputs = node.weights.shape[1]
     top, left, bottom, right = node.padding
     padded_shape = (source.shape[1] + top + bottom, source.shape[2] + left + right, source.shape[0])
 
     def compute(x: Operand, weights: Operand) -> tuple[Operand, At]:
         def padded(y: Expr, x_: Expr, c: Expr) -> Expr:
-            inside = within(y - top, x_ - left, *source.shape[1:])
-            found = value(x, source, y - top, x_ - left, c).astype(held)
-            return tirx.if_then_else(inside, found, tirx.const(0, held)) if any(node.padding) else found
+            at = (y - top, x_ - left, c)
+            found = x[at] if are_codes else value(x, source, *at).astype(held)
+            if not any(node.padding):
+                return found
+            inside = within(*at[:2], *source.shape[1:])
+            return tirx.if_then_else(inside, found, tirx.const(zero_point if are_codes else 0, held))
 
         values = te.compute(padded_shape, padded, name="values")
         ky, kx, i = (te.reduce_axis((0, int(n)), axis) for n, axis in zip((*node.kernel, inputs), _AXES, strict=True))
 
         def product(y: Expr, x_: Expr, block: Expr, lane: Expr) -> Expr:
             at = (y * node.stride[0] + ky * node.dilation[0], x_ * node.stride[1] + kx * node.dilation[1])
-            group = _group(node, block * lanes + lane, channels)
-            found = values[(*at, group * inputs + i)]
-            return te.sum(found.astype(kind) * weights[block, ky, kx, i, lane].astype(kind), axis=[ky, kx, i])
+            channel = _group(node, block * lanes + lane, channels) * inputs + i
+            found = values[(*at, channel)].astype(kind)
+            if are_codes and zero_point:
+                found = found - zero_point
+            return te.sum(found * weights[block, ky, kx, i, lane].astype(kind), axis=[ky, kx, i])
 
         sums = te.compute((height, width, channels // lanes, lanes), product, name=SUMS)
         found = _by_channel(sums, lanes)

@@ -13,6 +13,8 @@ from trit.export.tvm.legalize import OPERATOR
 from trit.export.tvm.machine import Machine, machine_of
 from trit.runtime.bits import WORD_BITS
 
+UNROLLED_TAPS = 32
+
 
 def schedule(module: Any, target: Any) -> Any:
     """The IRModule with trit's TIR functions scheduled for the target; other functions as they are."""
@@ -86,7 +88,10 @@ def _tile_bits(made: Any, out: Any, positions: int, most: int, lanes: int) -> An
 def _tile_sums(made: Any, sums: Any) -> None:
     y, x, block, lane, ky, kx, k = made.get_loops(sums)[-7:]
     made.reorder(ky, kx, k, y, x, block, lane)
-    made.set_scope(sums, 0, "local")
+    if _extent(made, lane) > 1:
+        made.set_scope(sums, 0, "local")  # a scope that C does not know
+    if _extent(made, lane) == 1:
+        _unroll_taps(made, [ky, kx, k])
     _unroll_tile(made, x, block, lane)
     start = made.decompose_reduction(sums, ky)
     _unroll_tile(made, *made.get_loops(start)[-3:])
@@ -97,6 +102,16 @@ def _unroll_tile(made: Any, x: Any, block: Any, lane: Any) -> None:
         made.unroll(x)
         made.unroll(block)
     _vectorize(made, lane)
+
+
+def _unroll_taps(made: Any, loops: list[Any]) -> None:
+    """Without vectors there is little work in a tap, and loops would be most of it."""
+    count = 1
+    for loop in reversed(loops):
+        count *= _extent(made, loop)
+        if count > UNROLLED_TAPS:
+            break
+        made.unroll(loop)
 
 
 def _vectorize(made: Any, loop: Any) -> None:

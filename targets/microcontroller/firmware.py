@@ -93,12 +93,13 @@ def write_firmware(
     write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values, core.family == "avr")
     write_atomic(folder / "config.h", config_header(graph, session, core.variant).encode())
     script = "avr.ld" if core.family == "avr" else "microcontroller.ld"
-    write_template(folder / "firmware.ld", script, _memories(target.name, target.flash, target.ram))
+    write_template(folder / "firmware.ld", script, memories(target.name, target.flash, target.ram))
     if core.qemu:
-        write_template(folder / "simulator.ld", script, _memories(target.name, core.qemu.flash, core.qemu.ram))
+        write_template(folder / "simulator.ld", script, memories(target.name, core.qemu.flash, core.qemu.ram))
 
 
-def _memories(name: str, flash: Region, ram: Region) -> dict[str, str]:
+def memories(name: str, flash: Region, ram: Region) -> dict[str, str]:
+    """The values of the linker scripts."""
     return {
         "target": name,
         "stack_size": str(AVR_STACK),

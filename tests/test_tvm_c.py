@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C that TVM generates: the reference's bits on this machine and on a simulated Cortex-M4, without warnings."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests_support import random_graph, random_input, residual_graph
+
+from trit.export import reference
+from trit.export.graph import Graph
+from trit.runtime.errors import TritError, Unavailable
+from trit.targets.description import Microcontroller, load_target
+from trit.targets.microcontroller.execution import instructions
+
+pytest.importorskip("tvm", reason="apache-tvm is not installed")
+
+from trit.export.tvm.c_source import to_c
+from trit.targets.tvm_c import profile_tvm_c, run_tvm_c, write_tvm_c
+
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-O2"]
+
+
+def board(**changes: object) -> Microcontroller:
+    target = load_target("nrf52840", [f"{key}={value}" for key, value in changes.items()])
+    assert isinstance(target, Microcontroller)
+    return target
+
+
+@pytest.mark.parametrize("graph", [random_graph(1), random_graph(5), residual_graph(2)], ids=["1", "5", "residual"])
+def test_the_simulated_core_gives_the_reference_bits(graph: Graph) -> None:
+    pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'trit[mcu]'")
+    pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
+    images = random_input(graph, 3, np.random.default_rng(0))
+    scores = run_tvm_c(graph, images)
+    np.testing.assert_array_equal(scores.view(np.uint32), reference.run(graph, images).view(np.uint32))
+
+
+def test_each_layer_is_counted() -> None:
+    pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'trit[mcu]'")
+    pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
+    graph = random_graph(1)
+    execution = profile_tvm_c(graph, random_input(graph, 1, np.random.default_rng(0)))
+    counts = [instructions("cortex-m", blocks) for blocks in execution.steps]
+    assert len(counts) == to_c(graph).files["model.c"].count("hook(user, ") - 1
+    assert min(counts) > 0
+    assert execution.stack > 0
+
+
+def test_a_board_that_is_too_small_is_one_line() -> None:
+    pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
+    graph = random_graph(1)
+    with pytest.raises(Unavailable, match=r"too large for nrf52840: [\d,]+ bytes too many"):
+        run_tvm_c(graph, random_input(graph, 1, np.random.default_rng(0)), board(**{"flash.size": 4096}))
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_compilers_have_nothing_to_say(compiler: str, tmp_path: Path) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    for seed in (2, 3, 8, 9):
+        sources = to_c(random_graph(seed))
+        for name, text in sources.files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        for name in ("model.c", "src/layers.c", "src/weights.c"):
+            command = [compiler, *WARNINGS, f"-I{tmp_path}", "-c", str(tmp_path / name), "-o", "/dev/null"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_folder_runs_on_this_machine(tmp_path: Path) -> None:
+    if shutil.which("cc") is None or shutil.which("make") is None:
+        pytest.skip("no C compiler or make")
+    graph = random_graph(7)
+    write_tvm_c(graph, tmp_path / "out", random_input(graph, 4, np.random.default_rng(7)))
+    command = ["make", "-s", "-C", str(tmp_path / "out"), "run", "CFLAGS=-O1 -fsanitize=address,undefined"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "4 of 4 test images give the expected scores\n", done.stderr
+    assert done.stderr == ""
+
+
+def test_the_folder_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    graph = random_graph(1)
+    with pytest.raises(TritError, match="holds other files"):
+        write_tvm_c(graph, tmp_path, random_input(graph, 1, np.random.default_rng(0)))
