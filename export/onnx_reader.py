@@ -50,7 +50,7 @@ def parse_onnx(data: bytes, name: str) -> Graph:
 def _check_digest(data: bytes, name: str) -> None:
     match = DIGEST_PATTERN.search(data)
     if match is None and MARK in data:
-        raise TritError(f"{name}: in a form for other tools (onnx-plain, onnx-int2); trit reads --format onnx")
+        raise TritError(f"{name}: in a form for other tools (onnx-plain, onnx-int2, qonnx); trit reads --format onnx")
     if match is None:
         raise TritError(f"{name}: not a network that trit exported, or truncated: make one with trit export")
     zeroed = data[: match.start(1)] + NO_DIGEST.encode() + data[match.end(1) :]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_bits_keep_their_places_at_word_and_block_boundaries(channels: int, kind
         build.scores()
         graph = build.graph()
         assert_bit_equal(to_onnx(graph).SerializeToString(), graph, random_input(graph, 2, rng))
+
+
+def test_one_session_serves_several_threads() -> None:
+    session = onnx_session(network_bytes("fashion-ternary-cnn"))
+    images = np.random.default_rng(1).integers(0, 256, (24, 1, 28, 28)).astype(np.uint8)
+    (expected,) = session.run(None, {"image": images})
+    with ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda image: session.run(None, {"image": image[None]})[0][0], images))
+    np.testing.assert_array_equal(np.stack(rows), expected)
 
 
 def operators_run(session: onnxruntime.InferenceSession, images: Any) -> set[str]:
