@@ -222,7 +222,7 @@ VIEWS: dict[str, tuple[Build, int]] = {
         180,
     ),
     "MaxPool of a part": (
-        lambda d, x: d.op("MaxPool", d.op("Gather", x, np.array([4, 1]), axis=1), kernel_shape=[2, 2]),
+        lambda d, x: d.op("MaxPool", d.op("Gather", x, np.array([5, 0]), axis=1), kernel_shape=[2, 2]),
         50,
     ),
     "Slice": (lambda d, x: d.op("Slice", x, np.array([1]), np.array([4]), np.array([1])), 108),
@@ -301,6 +301,11 @@ def thresholds(draft: Draft, x: str, count: int, channels: int = 6, **attributes
     return str(draft.op("MultiThreshold", x, steps, domain="finn.custom_op.general", out_dtype="INT4", **attributes))
 
 
+def padded(draft: Draft, x: str) -> str:
+    """Bits (N, 6, 6, 6) of values (N, 6, 5, 5)."""
+    return normed(draft, draft.op("Conv", x, draft.signs(6, 6, 2, 2), pads=[1, 1, 1, 1]), 6)
+
+
 # Of QONNX and FINN, run by qonnx.
 QONNX: dict[str, Build] = {
     "BipolarQuant": lambda d, x: d.op("BipolarQuant", x, f(0.5), domain="onnx.brevitas"),
@@ -326,8 +331,8 @@ QONNX: dict[str, Build] = {
     "MultiThreshold, NHWC": lambda d, x: d.op(
         "Transpose", thresholds(d, d.op("Transpose", x, perm=[0, 2, 3, 1]), 3, data_layout="NHWC"), perm=[0, 3, 1, 2]
     ),
-    "Trunc": lambda d, x: d.op(
-        "Conv",
+    "Trunc": lambda d, x: padded(
+        d,
         d.op(
             "Trunc",
             d.op("Mul", d.op("AveragePool", quant(d, x, 0.5, 2, signed=0), kernel_shape=[2, 2]), f(4)),
@@ -338,23 +343,9 @@ QONNX: dict[str, Build] = {
             domain="onnx.brevitas",
             rounding_mode="FLOOR",
         ),
-        d.signs(6, 6, 2, 2),
-        pads=[1, 1, 1, 1],
     ),
-    "MaxPoolNHWC": lambda d, x: d.op(
-        "Transpose",
-        d.op(
-            "MaxPoolNHWC",
-            d.op("Transpose", quant(d, x, 0.8, 2), perm=[0, 2, 3, 1]),
-            domain="finn.custom_op.general",
-            kernel_shape=[3, 3],
-            strides=[1, 1],
-            pads=[1, 1, 1, 1],
-        ),
-        perm=[0, 3, 1, 2],
-    ),
-    "QuantAvgPool2d": lambda d, x: d.op(
-        "Conv",
+    "QuantAvgPool2d": lambda d, x: padded(
+        d,
         d.op(
             "QuantAvgPool2d",
             quant(d, x, 1, 2, signed=0),
@@ -366,8 +357,6 @@ QONNX: dict[str, Build] = {
             signed=0,
             data_layout="NCHW",
         ),
-        d.signs(6, 6, 2, 2),
-        pads=[1, 1, 1, 1],
     ),
 }
 
@@ -380,8 +369,22 @@ def test_qonnx(name: str) -> None:
     assert all(layer.packed for layer in found.layers)
 
 
+def test_max_pool_of_finn() -> None:
+    """MaxPoolNHWC, whose shapes qonnx does not infer here, is MaxPool with the channels last."""
+    graphs = []
+    for kind, domain in (("MaxPool", ""), ("MaxPoolNHWC", "finn.custom_op.general")):
+        draft = Draft(3, 8, 8)
+        x = bits_of(draft)
+        moved = draft.op("Transpose", x, perm=[0, 2, 3, 1]) if domain else x
+        pooled = draft.op(kind, moved, domain=domain, kernel_shape=[2, 2], strides=[1, 1], pads=[0, 0, 1, 1])
+        back = draft.op("Transpose", pooled, perm=[0, 3, 1, 2]) if domain else pooled
+        graphs.append(imported(draft.model(scores(draft, back))).graph)
+    images = np.random.default_rng(1).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
+    np.testing.assert_array_equal(*(reference.run(graph, images) for graph in graphs))
+
+
 # In every table above, or views like those.
-OTHERS = ("Flatten", "Transpose", "Expand", "DepthToSpace", "Size")
+OTHERS = ("MaxPoolNHWC", "Flatten", "Transpose", "Expand", "DepthToSpace", "Size")
 
 
 def test_every_rule_is_tested() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.importer.importing import Imported
-from trit.export.importer.pixels import Pixels
+from trit.export.importer.pixels import Pixels, lone_axis
 from trit.export.importer.source import Array, Source
 from trit.runtime.errors import MissingExtra, TritError
 
@@ -75,7 +75,7 @@ def source_inputs(source: Source, images: npt.NDArray[np.uint8], pixels: Pixels)
     if axes == 2:
         values = values.reshape(len(values), -1)
     if axes == 3:
-        values = values.reshape(len(values), *[size for size in values.shape[1:] if size != 1])
+        values = values.squeeze(lone_axis(values.shape))
     return np.asarray(values, source.input_type)
 
 
@@ -121,7 +121,7 @@ def _batches(source: Source, prepare: Callable[[Any], Runner], inputs: Array) ->
 
 
 def _with_batch(source: Source, size: int) -> Any:
-    """A copy of the model that says it takes `size` images; of the shapes that follow it says nothing."""
+    """A copy of the model that takes `size` images; of the shapes that follow it says nothing."""
     model = type(source.model)()
     model.CopyFrom(source.model)
     for value in model.graph.input:
@@ -130,4 +130,17 @@ def _with_batch(source: Source, size: int) -> Any:
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
+    _free_reshapes(model, (source.input_shape or (0,))[0])
     return model
+
+
+def _free_reshapes(model: Any, written: int) -> None:
+    """Let reshapes that are written for one batch size take their input's."""
+    from onnx import numpy_helper
+
+    reshapes = {node.input[1]: node for node in model.graph.node if node.op_type == "Reshape" and len(node.input) > 1}
+    for tensor in model.graph.initializer:
+        sizes = numpy_helper.to_array(tensor) if tensor.name in reshapes else np.zeros(0, np.int64)
+        if written and sizes.size > 1 and sizes[0] == written:
+            tensor.CopyFrom(numpy_helper.from_array(np.array([0, *sizes[1:]]), tensor.name))
+            del reshapes[tensor.name].attribute[:]  # allowzero, which makes of a 0 a size

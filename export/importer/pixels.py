@@ -68,12 +68,18 @@ def image_of(source: Source, pixels: Pixels) -> tuple[Pixels, Real, Network]:
         positions = positions.transpose(0, 2, 3, 1)
     if axes == 2:
         positions = positions.reshape(1, -1)
-    if axes == 3 and shape[1] == 1:
-        positions = positions.reshape(1, shape[0], shape[2]) if layout == "nchw" else positions[:, 0]
+    if axes == 3:
+        positions = positions.squeeze(lone_axis(positions.shape))
     expected = [size or found for size, found in zip(sizes[1:], positions.shape[1:], strict=False)]
     if len(sizes) > 1 and list(positions.shape[1:]) != expected:
         raise TritError(f"an image of shape {shape} ({layout}) does not fit input {source.input} of shape {sizes}")
     return chosen, Real((IMAGE,), positions, functions, shape[1] * shape[2], source.input), network
+
+
+def lone_axis(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axis that three-dimensional inputs leave out of (N, C, 1, L), (N, 1, H, W) or their NHWC forms."""
+    ones = [axis for axis in (2, 1, 3) if shape[axis] == 1]
+    return tuple(ones[:1])
 
 
 def _check_channels(pixels: Pixels, shape: Shape) -> None:

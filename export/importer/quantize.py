@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions with few values as tensors of the integer graph: bits by thresholds, codes by rescaling.
 
-A quantizer with n steps is a sum of thresholds (a thermometer): -2, -1, 0, 1 = t + u with ternary t and u, so that the
-next layer reads both, its weights twice, and stays packed and exact. Beyond four thresholds 8-bit codes take over.
+Two or three levels are bits. More are 8-bit codes, where one multiplier climbs all the steps, which it does for evenly
+spaced ones. Any others are a sum of thresholds (a thermometer): the levels 0, 1, 3 are t + u + v with ternary t, u, v,
+and the next layer reads all of them, its weights once for each, so that it stays packed and exact.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from trit.export.importer.values import Real
 from trit.export.operators import Rescale, Threshold
 from trit.export.rescaling import climbing
 
-FEW_PARTS = 4  # up to here bits take less room and time than codes
 MOST_PARTS = 15
 MOST_CODE = 255
 EXPECTED = "a quantizer is expected before it: Sign, Quant, BipolarQuant, MultiThreshold, QuantizeLinear, …"
@@ -84,7 +84,7 @@ def _quantized(operation: Operation, real: Real, network: Network) -> Line:
     unit, middle, binary = _grid({value for runs in known.values() for _, value in runs})
     stairs = [Staircase(tuple((x, int((value - middle) / unit)) for x, value in runs)) for runs in levels]
     reach = max(abs(k) for stair in stairs for _, k in stair.runs)
-    if reach > FEW_PARTS:
+    if reach > 1:
         # Codes count the steps of binary levels from 0.
         counted = [Staircase(tuple((x, (k + reach) // 2) for x, k in s.runs)) for s in stairs] if binary else stairs
         codes = _codes(real, counted, network)

@@ -49,7 +49,8 @@ def _over_all(operation: Operation, kernels: Array, channels: Positions, count: 
     if groups != 1 or kernels.shape[1] != len(channels):
         raise operation.error(f"reads channels in another order in {groups} groups; one group is expected")
     whole = np.zeros((len(kernels), count, *kernels.shape[2:]), kernels.dtype)
-    np.add.at(whole, (slice(None), channels), kernels)
+    for index, channel in enumerate(channels.tolist()):
+        whole[:, channel] += kernels[:, index]
     return whole
 
 

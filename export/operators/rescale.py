@@ -83,7 +83,10 @@ class Rescale(Node):
         return np.asarray(codes - self.zero_point, np.int32)
 
     def value_range(self, *inputs: Range) -> Range:
-        return -self.zero_point, MAX_CODE - self.zero_point
+        """Of the codes at both ends of the input, as every channel is monotone."""
+        ends = np.array(inputs[0], np.int64)[:, None]
+        codes = np.clip((ends * self.multiplier + self.offset) >> self.shift.astype(np.int64), 0, MAX_CODE)
+        return int(codes.min()) - self.zero_point, int(codes.max()) - self.zero_point
 
     def bound(self, *inputs: int) -> int:
         return max(self.zero_point, MAX_CODE - self.zero_point)
