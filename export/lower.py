@@ -75,6 +75,8 @@ def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.M
         case [Value() as value] if node.op == "call_module":
             path = str(node.target)
             return _module(lowering.name_of(path), modules[path], value, lowering)
+        case [Value() as value] if node.target in _SIGNS:
+            return layers.sign(lowering.name_of(node.name), value, lowering)
         case [Value() as left, Value() as right] if node.target in _ADDITIONS and not node.kwargs:
             return layers.add(node.name, left, right, lowering)
         case [Value(), *_] | [_, Value()] if node.target in _ADDITIONS:
@@ -84,7 +86,9 @@ def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.M
                 raise GraphError(f"{node.name}: only flattening of all but the batch is supported: flatten(x, 1)")
             return replace(value, flat=True)
     name = getattr(node.target, "__name__", node.target)
-    raise GraphError(f"{node.name} ({name}) is not supported: use the layers in {_SUPPORTED}, +, torch.cat and flatten")
+    raise GraphError(
+        f"{node.name} ({name}) is not supported: use the layers in {_SUPPORTED}, +, torch.sign, torch.cat and flatten"
+    )
 
 
 def _concatenate(node: fx.Node, values: dict[fx.Node, Any], lowering: Lowering) -> Value:
@@ -101,6 +105,7 @@ def _concatenate(node: fx.Node, values: dict[fx.Node, Any], lowering: Lowering) 
 
 
 _CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+_SIGNS = (torch.sign, torch.sgn, "sign", "sign_", "sgn")
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 

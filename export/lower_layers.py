@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from trit.export.exact import Channel, thresholds
-from trit.export.graph import GraphError, Pads, Pair, Shape, Tensor
+from trit.export.graph import GraphError, Int8Array, Pads, Pair, Shape, Tensor, WeightKind
 from trit.export.lowering import Lowering, Value
 from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Rescale, SumPool, Threshold, window_shape
 from trit.export.rescaling import Inexact, rescaling
+from trit.export.weights import grid_weights
 
 
 def pixels(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
@@ -26,15 +27,33 @@ def pixels(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
     return Value("image", [Channel(Fraction(module.scale))] * shape[0])
 
 
-def _integer_weights(path: str, module: Any) -> Any:
+Weights = tuple[Int8Array, list[Fraction], WeightKind]
+
+
+def _integer_weights(path: str, module: Any) -> Weights:
+    """Integers, a scale an output channel, and kind: as the layer quantizes its weights, or torch's own as they are."""
+    if not hasattr(module, "weight_quantizer"):
+        return _ternary_weights(path, module.weight.detach().cpu().numpy())
     if module.weight_quantizer.kind == "float32":
         raise GraphError(f"layer {path} has float32 weights, which nothing runs: train it with quantized ones")
-    return module.integer_weights()
+    values, scale, kind = module.integer_weights()
+    count = len(values)
+    return values.numpy(), [Fraction(1)] * count if scale is None else _fractions(scale, path, count), kind
+
+
+def _ternary_weights(path: str, weights: Any) -> Weights:
+    """Weights that are -s, 0 or s already, s of each output channel, as TWN, BitNet and others leave them."""
+    found = grid_weights(weights)
+    if found is None or found.kind == "int8":
+        raise GraphError(
+            f"layer {path} has real weights: only -s, 0 and s in each output channel are lowered as they are; "
+            "train it as QuantConv1d, QuantConv2d or QuantLinear"
+        )
+    return found.values, found.scales, found.kind
 
 
 def convolution(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
-    weights, scale, kind = _integer_weights(path, module)
-    values = weights.numpy()
+    values, scales, kind = _integer_weights(path, module)
     if values.ndim == 3:  # 1-d: height 1
         values = values[:, :, None, :]
     if module.padding_mode != "zeros":
@@ -43,19 +62,19 @@ def convolution(path: str, module: Any, value: Value, lowering: Lowering) -> Val
         path, value.tensor, f"{path}.acc", values, kind,
         _pair(module.stride, 1), _same_pads(module, path), _pair(module.dilation, 1), module.groups,
     )  # fmt: skip
-    return _accumulate(node, scale, module.bias, value, lowering)
+    return _accumulate(node, scales, module.bias, value, lowering)
 
 
 def dense(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
-    weights, scale, kind = _integer_weights(path, module)
+    values, scales, kind = _integer_weights(path, module)
     shape = lowering.tensors[value.tensor].shape
     if module.in_features != int(np.prod(shape)):
         raise GraphError(f"layer {path}: reads {module.in_features} values, but {shape} come in; flatten them before")
-    values = weights.numpy().reshape(-1, *shape)
-    return _accumulate(Conv(path, value.tensor, f"{path}.acc", values, kind), scale, module.bias, value, lowering)
+    node = Conv(path, value.tensor, f"{path}.acc", values.reshape(-1, *shape), kind)
+    return _accumulate(node, scales, module.bias, value, lowering)
 
 
-def _accumulate(node: Conv, scale: Any, bias: Any, value: Value, lowering: Lowering) -> Value:
+def _accumulate(node: Conv, scales: list[Fraction], bias: Any, value: Value, lowering: Lowering) -> Value:
     source = lowering.tensors[value.tensor]
     common = value.common_scale()
     if source.kind not in ("uint8", "binary", "ternary") or common is None:
@@ -68,7 +87,6 @@ def _accumulate(node: Conv, scale: Any, bias: Any, value: Value, lowering: Lower
     height, width = window_shape(source.shape, kernel, node.stride, node.padding, node.dilation)
     if min(height, width) < 1:
         raise GraphError(f"layer {node.name}: its {kernel[0]}×{kernel[1]} kernel does not fit {source.shape}")
-    scales = [Fraction(1)] * outputs if scale is None else _fractions(scale, node.name, outputs)
     offsets = [Fraction(0)] * outputs if bias is None else _fractions(bias, node.name, outputs)
     tensor = lowering.append(node, "int32", (outputs, height, width))
     pairs = zip(scales, offsets, strict=True)
@@ -99,6 +117,11 @@ def binary_activation(path: str, module: Any, value: Value, lowering: Lowering) 
     return _activation(path, value, lowering, None)
 
 
+def sign(path: str, value: Value, lowering: Lowering) -> Value:
+    """torch.sign: 0 at 0, so that it is ternary unless no integer gives exactly 0."""
+    return _activation(path, value, lowering, Fraction(0))
+
+
 def ternary_activation(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
     return _activation(path, value, lowering, Fraction(module.threshold))
 
@@ -110,8 +133,9 @@ def _activation(path: str, value: Value, lowering: Lowering, delta: Fraction | N
     reach = delta or Fraction(0)
     if value.limits and not value.limits[0] < -reach <= reach < value.limits[1]:
         raise GraphError(f"layer {path}: its threshold lies outside the clipping before it")
-    node = Threshold(path, value.tensor, path, *thresholds(value.channels, delta))
-    tensor = lowering.append(node, "binary" if delta is None else "ternary", source.shape)
+    lo, hi, negative = thresholds(value.channels, delta)
+    kind = "binary" if delta is None or (delta == 0 and np.array_equal(lo, hi)) else "ternary"
+    tensor = lowering.append(Threshold(path, value.tensor, path, lo, hi, negative), kind, source.shape)
     return Value(tensor, [Channel(Fraction(1))] * source.shape[0], value.flat)
 
 
@@ -240,8 +264,8 @@ def identity(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
 Lower = Callable[[str, Any, Value, Lowering], Value]
 LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("Pixels",), pixels),
-    (("QuantConv1d", "QuantConv2d"), convolution),
-    (("QuantLinear",), dense),
+    (("QuantConv1d", "QuantConv2d", "Conv1d", "Conv2d"), convolution),
+    (("QuantLinear", "Linear"), dense),
     (("BatchNorm1d", "BatchNorm2d"), batch_norm),
     (("BinaryActivation",), binary_activation),
     (("TernaryActivation",), ternary_activation),

@@ -51,6 +51,15 @@ def grid_weights(weights: npt.NDArray[Any]) -> GridWeights | None:
     return GridWeights(values.reshape(np.shape(weights)), scales, kind_of(values))
 
 
+def rounded_weights(weights: npt.NDArray[Any]) -> GridWeights:
+    """The nearest int8 weights, 127 the greatest of each output channel: off by 1/254 of that at most."""
+    rows = np.asarray(weights, np.float64).reshape(len(weights), -1)
+    greatest = np.abs(rows).max(axis=1)
+    unit = np.where(greatest == 0, 1.0, greatest)
+    values = np.rint(rows / unit[:, None] * MOST).astype(np.int8)
+    return GridWeights(values.reshape(np.shape(weights)), [Fraction(float(top)) / MOST for top in unit], "int8")
+
+
 def _steps(sample: npt.NDArray[np.float64], rows: npt.NDArray[np.float64]) -> npt.NDArray[np.int64] | None:
     """How many steps of each row's grid its greatest magnitude, 1, is: the least number that fits all its weights."""
     found = np.zeros(len(rows), np.int64)

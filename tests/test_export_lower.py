@@ -21,7 +21,7 @@ from trit.export.graph import Graph, GraphError
 from trit.export.lower import lower
 from trit.export.onnx_reader import parse_onnx
 from trit.export.onnx_writer import onnx_bytes
-from trit.export.operators import Concat, MaxPool, Rescale
+from trit.export.operators import Concat, Conv, MaxPool, Rescale
 from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
@@ -352,9 +352,10 @@ def conv(kernel: int = 1) -> QuantConv2d:
 
 UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "a layer of torch": (
-        nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(9, 2))),
-        r"layer 1\.0 \(Linear\) is not supported: use Pixels, ",
+        nn.Sequential(nn.Flatten(), nn.Sequential(nn.Softplus())),
+        r"layer 1\.0 \(Softplus\) is not supported: use Pixels, ",
     ),
+    "real weights": (nn.Sequential(nn.Flatten(), nn.Linear(9, 2)), "layer 1 has real weights: only -s, 0 and s"),
     "a function": (Calls(lambda m, x: torch.relu(m.a(x)), a=nn.Flatten()), r"relu \(relu\) is not supported"),
     "a branch": (Calls(lambda m, x: x if x.sum() > 0 else -x), "cannot be traced"),
     "a constant": (Calls(lambda m, x: m.a(torch.flatten(x, 1)) + 1.0, a=dense()), "adds a constant"),
@@ -451,6 +452,41 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
         "adds values of different scales",
     ),
 }
+
+
+def ternarized(network: nn.Module) -> nn.Module:
+    """Torch's own layers with weights -s, 0, s: s of each output channel, or one for all of a layer."""
+    for index, module in enumerate(network.modules()):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+            with torch.no_grad():
+                signs = module.weight.sign() * (module.weight.abs() > 0.3 * module.weight.abs().mean())
+                scales = torch.rand(len(signs)).add(0.5) if index % 2 else torch.full((len(signs),), 0.37)
+                module.weight.copy_(signs * scales.reshape(-1, *[1] * (signs.dim() - 1)))
+    return network
+
+
+@pytest.mark.parametrize("height", [7, 1])
+def test_torchs_own_layers_with_ternary_weights(height: int) -> None:
+    torch.manual_seed(3)
+    kinds = (nn.Conv2d, nn.BatchNorm2d) if height > 1 else (nn.Conv1d, nn.BatchNorm1d)
+    layers = [kinds[0](2, 9, 3, padding=1), kinds[1](9), nn.Hardtanh()]
+    network = ternarized(
+        nn.Sequential(Pixels(128), *layers, Calls(lambda m, x: x.sign()), nn.Flatten(), nn.Linear(63 * height, 4))
+    )
+    graph = assert_same_meaning(settle(network, (2, height, 7)), (2, height, 7))
+    assert [node.weight_kind for node in graph.nodes if isinstance(node, Conv)] == ["ternary", "ternary"]
+
+
+def test_torchs_sign_is_0_at_0() -> None:
+    """Sums of an even number of ±1 are 0 at times; of bits that are 3 apart from it they are not."""
+    for bias, kind in ((0.0, "ternary"), (0.5, "binary")):
+        first = QuantLinear(9, 6, BinaryWeights(), bias=True)
+        nn.init.constant_(first.bias, bias)
+        network = nn.Sequential(
+            nn.Flatten(), first, Calls(lambda m, x: torch.sign(x)), QuantLinear(6, 3, BinaryWeights())
+        )
+        graph = assert_same_meaning(network.eval(), (1, 3, 3))
+        assert [t.kind for t in graph.tensors.values()].count(kind) == 1
 
 
 @pytest.mark.parametrize("case", UNSUPPORTED)

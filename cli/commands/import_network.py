@@ -39,6 +39,9 @@ def import_network(
     data_set: Annotated[
         str, typer.Option(help="The data set it was trained for, e.g. mnist: later commands use it.")
     ] = "",
+    round_weights: Annotated[
+        bool, typer.Option("--round-weights", help="Round real weights to 8 bits; the result is not exact then.")
+    ] = False,
     check: Annotated[int, typer.Option(min=0, help="Compare the classes with the source's on so many images.")] = 0,
     data: Data = None,
     inputs: Inputs = None,
@@ -58,7 +61,7 @@ def import_network(
         raise TritError(f"{output}: an import is written as .onnx; trit export makes other files of that")
     chosen = _pixels(pixels, mean, std, shape, layout, data_set)
     with stderr.status(f"reading {source}") as status:
-        imported = import_onnx(source, chosen, lambda node: status.update(f"{source.name}: {node}"))
+        imported = import_onnx(source, chosen, round_weights, lambda node: status.update(f"{source.name}: {node}"))
         graph = imported.graph
         graph.labels = _labels(labels, data_set, graph)
         graph.metadata |= {"name": source.stem, "source": source.name, "pixels": imported.pixels.text()}

@@ -37,19 +37,26 @@ Watch = Callable[[str], None]  # told each node's name
 
 
 def import_onnx(
-    path: str | os.PathLike[str], pixels: Pixels | None = None, watch: Watch = lambda node: None
+    path: str | os.PathLike[str],
+    pixels: Pixels | None = None,
+    round_weights: bool = False,
+    watch: Watch = lambda node: None,
 ) -> Imported:
     """The integer graph of an ONNX or QONNX file.
 
-    `pixels` says what uint8 pixels are to the source's input; without it that is deduced. Raises GraphError that names
-    the first node that does not reduce and what was expected, TritError for a file that is no network.
+    `pixels` says what uint8 pixels are to the source's input; without it that is deduced. With `round_weights` layers
+    whose weights are on no grid get the nearest 8-bit weights, and the result is not exact. Raises GraphError that
+    names the first node that does not reduce and what was expected, TritError for a file that is no network.
     """
-    return import_source(read_source(path), pixels, watch)
+    return import_source(read_source(path), pixels, round_weights, watch)
 
 
-def import_source(source: Source, pixels: Pixels | None = None, watch: Watch = lambda node: None) -> Imported:
+def import_source(
+    source: Source, pixels: Pixels | None = None, round_weights: bool = False, watch: Watch = lambda node: None
+) -> Imported:
     """As `import_onnx`, of a graph that is read already."""
     chosen, real, network = image_of(source, pixels or Pixels())
+    network.round_weights = round_weights
     values: dict[str, Any] = {**source.constants, source.input: real}
     for array in source.constants.values():
         network.store(array, array.dtype.itemsize * 8)

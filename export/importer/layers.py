@@ -16,10 +16,13 @@ from trit.export.importer.quantize import EXPECTED, Line, line_of
 from trit.export.importer.source import Array, Operation
 from trit.export.importer.values import PADDING, Real
 from trit.export.operators import Conv, Rescale, Threshold
-from trit.export.weights import GridWeights, grid_weights, kind_of
+from trit.export.weights import GridWeights, grid_weights, kind_of, rounded_weights
 
-MOST_COPIES = 8  # of an input, so that a padding fits its grid
-_WEIGHTS = "weights on a grid are expected: ±s, {-s, 0, s}, or at most 8 bits an output channel"
+MOST_COPIES = 4  # of an input, so that a padding fits its grid
+_WEIGHTS = (
+    "weights on a grid are expected: ±s, {-s, 0, s}, or at most 8 bits an output channel; "
+    "--round-weights rounds others to 8 bits, which is not exact"
+)
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,16 @@ class Geometry:
     groups: int = 1
 
 
-def weights_of(operation: Operation, weights: Array) -> GridWeights:
-    """Integers and scales of weights (O, I, KH, KW). Raises GraphError for weights on no grid."""
+def _grid(operation: Operation, weights: Array, network: Network) -> GridWeights:
+    """Integers and scales of weights (O, I, KH, KW). Raises GraphError for weights on no grid, unless they are rounded."""
     found = grid_weights(weights)
-    if found is None:
-        levels = len(np.unique(np.abs(np.asarray(weights[0], np.float64))))
-        raise operation.error(f"has real weights ({levels} magnitudes in output channel 0); {_WEIGHTS}")
-    return found
+    if found is not None:
+        return found
+    if network.round_weights and np.isfinite(weights).all():
+        network.rounded.add(operation.name)
+        return rounded_weights(weights)
+    levels = len(np.unique(np.abs(np.asarray(weights[0], np.float64))))
+    raise operation.error(f"has real weights ({levels} magnitudes in output channel 0); {_WEIGHTS}")
 
 
 def convolve(
@@ -50,7 +56,7 @@ def convolve(
     bits: int,
 ) -> Real:
     """Weights (O, I / groups, KH, KW), of `bits` in the source, over `real`'s tensor, as values (1, O, H, W)."""
-    grid = weights_of(operation, weights)
+    grid = _grid(operation, weights, network)
     line = line_of(operation, real, network)
     constant = _bias(operation, bias, len(weights))
     line, values = _from_sums(operation, line, grid.values, network)
@@ -64,8 +70,18 @@ def convolve(
     if any(line.offsets) and not any(geometry.pads):
         constant = _with_offsets(line, values, grid.scales, constant, geometry.groups)
     elif any(line.offsets):
-        line, values, count = _on_grid(operation, line, values, geometry, network)
-        scales = [scale / count for scale in scales]
+        ratio = _offset_in_steps(operation, line, geometry, network)
+        near = ratio.limit_denominator(MOST_COPIES)
+        if near != ratio:
+            # Inside the sum stays exact; where the window hangs over the border it is off by less than a step.
+            totals = zip(_sums(grid.scales, values), constant, strict=True)
+            constant = [bias + (ratio - near) * scales[0] * total for total, bias in totals]
+            network.notes.append(
+                f"{operation.name} pads with 0, which lies {float(-ratio):.6g} steps off its input's integers: "
+                f"{-near} is taken, so that sums at the border are not exact"
+            )
+        line, values = _with_ones(line, values, near, network)
+        scales = [scale / near.denominator for scale in scales]
     tensor = _accumulated(operation, operator, line, values, geometry, network, bits)
     per_output = len(weights) // len(scales)
     slopes = [scales[index // per_output] * s for index, s in enumerate(grid.scales)]
@@ -149,29 +165,32 @@ def _with_offsets(
     return found
 
 
-def _on_grid(
-    operation: Operation, line: Line, values: Array, geometry: Geometry, network: Network
-) -> tuple[Line, Array, int]:
-    """Offsets next to a padding of 0, which does not have them: a few more input channels that are +1 inside.
-
-    x + p/q = (q·x + p)/q: the input q times and, |p| times, the value 1, whose weights are the input's with p's sign.
-    Returns the parts, the weights of all their channels, and q.
-    """
+def _offset_in_steps(operation: Operation, line: Line, geometry: Geometry, network: Network) -> Fraction:
+    """The inputs' offset over their scale, less what the image's zero point can take."""
     ratios = {offset / scale for offset, scale in zip(line.offsets, line.scales, strict=True)}
     ratio = ratios.pop()
     if line.parts == (IMAGE,):
         ratio += network.move_zero_point(floor(-ratio))
-    count, steps = ratio.denominator, ratio.numerator
-    if ratios or max(count, abs(steps)) > MOST_COPIES or geometry.groups != 1:
+    if ratios or abs(ratio) > MOST_COPIES or geometry.groups != 1:
         raise operation.error(
-            f"pads with 0, which is not on its input's grid of {float(abs(line.scales[0])):.6g} "
-            f"({float(ratio):.6g} steps off); an input that has 0 among its values, or no padding, is expected"
+            f"pads with 0, which is not on its input's grid ({float(ratio):.6g} steps of "
+            f"{float(abs(line.scales[0])):.6g} off); an input that has 0 among its values, or no padding, is expected"
         )
+    return ratio
+
+
+def _with_ones(line: Line, values: Array, ratio: Fraction, network: Network) -> tuple[Line, Array]:
+    """Offsets next to a padding of 0, which does not have them: a few more input channels that are +1 inside.
+
+    x + p/q = (q·x + p)/q: the input q times and, |p| times, the value 1, whose weights are the input's with p's sign.
+    Returns the parts and the weights of all their channels.
+    """
+    count, steps = ratio.denominator, ratio.numerator
     parts = line.parts * count
     ones = (_one(line.parts[0], network),) * abs(steps) if steps else ()
     sign = 1 if steps > 0 else -1
     blocks = [np.tile(values, (1, len(parts), 1, 1)), np.tile(sign * values, (1, len(ones), 1, 1))]
-    return replace(line, parts=(*parts, *ones)), np.concatenate(blocks, axis=1), count
+    return replace(line, parts=(*parts, *ones)), np.concatenate(blocks, axis=1)
 
 
 def _one(part: str, network: Network) -> str:

@@ -19,7 +19,9 @@ from trit.export.importer.source import source_of
 from trit.runtime.errors import TritError
 
 
-def from_torch(module: nn.Module, input_shape: tuple[int, ...], pixels: Pixels | None = None) -> Imported:
+def from_torch(
+    module: nn.Module, input_shape: tuple[int, ...], pixels: Pixels | None = None, round_weights: bool = False
+) -> Imported:
     """The integer graph of a module in evaluation mode that takes (N, *input_shape), its weights ternary as they are.
 
     A module with layers of Brevitas is exported as QONNX by Brevitas itself, any other by torch.onnx. Raises GraphError
@@ -37,7 +39,7 @@ def from_torch(module: nn.Module, input_shape: tuple[int, ...], pixels: Pixels |
         raise TritError(f"{type(module).__name__} cannot be exported to ONNX: {reason}") from error
     finally:
         module.train(was_training)
-    return import_source(source_of(model), pixels)
+    return import_source(source_of(model), pixels, round_weights)
 
 
 def _onnx(module: nn.Module, example: torch.Tensor) -> Any:

@@ -49,7 +49,10 @@ def _number(value: Fraction | None) -> str:
 
 
 def image_of(source: Source, pixels: Pixels) -> tuple[Pixels, Real, Network]:
-    """The choices made, the source's input as a value, and a network that holds nothing but the image."""
+    """The choices made, the source's input as a value, and a network that holds nothing but the image.
+
+    Raises TritError where the source leaves its input's shape open, or the choices do not fit it.
+    """
     sizes = source.input_shape
     if len(sizes) < 2 and pixels.shape is None:
         raise TritError(f"input {source.input} has {len(sizes)} axes; give the image's shape: --shape 1,28,28")
