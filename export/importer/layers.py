@@ -34,7 +34,7 @@ class Geometry:
 
 
 def _grid(operation: Operation, weights: Array, network: Network) -> GridWeights:
-    """Integers and scales of weights (O, I, KH, KW). Raises GraphError for weights on no grid, unless they are rounded."""
+    """Integers and scales of weights (O, I, KH, KW). Raises GraphError for real ones, unless they are rounded."""
     found = grid_weights(weights)
     if found is not None:
         return found
