@@ -31,6 +31,7 @@ class Imported:
     notes: list[str]
     source: Source
     pixels: Pixels  # what the image's codes stand for in the source's input
+    gives_scores: bool  # does the source give the scores, not probabilities or classes made of them
 
 
 Watch = Callable[[str], None]  # told each node's name
@@ -66,7 +67,9 @@ def import_source(
             watch(operation.name)
             _evaluate(operation, values, network)
     scores = _scores(source, values)
-    return Imported(_finish(source, scores, network), network.layers, network.notes, source, chosen)
+    graph = _finish(source, scores, network)
+    gives_scores = not any(isinstance(values[name], Ending) for name in source.outputs)
+    return Imported(graph, network.layers, network.notes, source, chosen, gives_scores)
 
 
 def _needed(source: Source) -> set[str]:

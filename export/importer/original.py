@@ -28,7 +28,7 @@ class Comparison:
 
     images: int
     equal: int  # images with the same class
-    largest_difference: float | None  # of scores; None where the source gives classes alone
+    largest_difference: float | None  # of scores; None where the source gives probabilities or classes
     runner: str
 
 
@@ -36,10 +36,9 @@ def compare(imported: Imported, images: npt.NDArray[np.uint8], scores: npt.NDArr
     """The source's classes and scores beside the import's scores (N, …) of the same images."""
     runner, outputs = run_source(imported.source, images, imported.pixels)
     given = scores.reshape(len(scores), -1)
-    if outputs.shape == given.shape:
-        difference = float(np.abs(outputs - given).max())
-        return Comparison(len(images), int((outputs.argmax(1) == given.argmax(1)).sum()), difference, runner)
-    return Comparison(len(images), int((outputs[:, 0] == given.argmax(1)).sum()), None, runner)
+    classes = outputs.argmax(1) if outputs.shape == given.shape else outputs[:, 0]
+    difference = float(np.abs(outputs - given).max()) if imported.gives_scores else None
+    return Comparison(len(images), int((classes == given.argmax(1)).sum()), difference, runner)
 
 
 def run_source(source: Source, images: npt.NDArray[np.uint8], pixels: Pixels) -> tuple[str, Array]:
