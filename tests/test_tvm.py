@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from c_tools import ROOT
 from tests_support import builder, random_graph, random_input
 
 from trit.export import reference
@@ -16,6 +19,7 @@ from trit.runtime.errors import TritError
 
 tvm = pytest.importorskip("tvm", reason="apache-tvm is not installed")
 
+import tvm_ffi
 from tvm import relax
 
 from trit.export.tvm import build, legalize, load_tvm, operators, to_relax, write_tvm
@@ -70,6 +74,28 @@ def test_a_library_loads_again(tmp_path: Path) -> None:
     images = random_input(graph, 2, np.random.default_rng(3))
     write_tvm(graph, tmp_path / "model.so")
     np.testing.assert_array_equal(load_tvm(tmp_path / "model.so").run(images), reference.run(graph, images))
+
+
+def test_the_program_in_cpp_runs_a_library(tmp_path: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("no g++")
+    package, ffi = (Path(module.__file__).parent for module in (tvm, tvm_ffi))
+    folders = [package / "lib", ffi / "lib"]
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-isystem", ffi / "include"]
+    libraries = [*(f"-L{folder}" for folder in folders), *(f"-Wl,-rpath,{folder}" for folder in folders)]
+    link = [*libraries, "-Wl,--no-as-needed", "-ltvm_runtime", "-ltvm_ffi"]
+    program = tmp_path / "tvm"
+    subprocess.run(["g++", *flags, "-o", program, ROOT / "examples/tvm.cpp", *link], check=True)
+    graph = random_graph(3)
+    image = random_input(graph, 3, np.random.default_rng(3))[2:]
+    write_tvm(graph, tmp_path / "model.so")
+    (tmp_path / "image").write_bytes(image.tobytes())
+    done = subprocess.run([program, tmp_path / "model.so", tmp_path / "image"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(np.array(done.stdout.split(), np.float32), reference.run(graph, image).reshape(-1))
+    done = subprocess.run([program, tmp_path / "model.so", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"holds not {image.size} bytes\n")
 
 
 def test_a_damaged_library_is_one_line(tmp_path: Path) -> None:

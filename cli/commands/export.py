@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trit.console import stderr
 from trit.runtime.errors import TritError
+from trit.targets.quantities import quantity
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from trit.export.graph import Graph
 
 
@@ -41,17 +44,29 @@ def export(
     lanes: Annotated[
         int, typer.Option(help="Plan only: interleaved output channels, 16 for hosts, 1 for microcontrollers.")
     ] = 16,
+    mcpu: Annotated[
+        str, typer.Option(help="tvm only: LLVM's name of the processor, as cortex-a53; default: this machine's.")
+    ] = "",
+    triple: Annotated[
+        str, typer.Option(help="tvm only: LLVM's triple, as aarch64-linux-gnu; default: this machine's.")
+    ] = "",
+    tune: Annotated[
+        int, typer.Option(min=0, metavar="N", help="tvm only: try N schedules a layer; Ctrl-C keeps the best so far.")
+    ] = 0,
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 
     onnx-plain and onnx-int2 are for tools that know ONNX's own operators alone, qonnx is for FINN and hls4ml; trit
     itself reads onnx.
 
-    Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime.
+    Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime;
+    tvm is a shared library for TVM's runtime, and tvm-c a folder of C that needs nothing.
 
     Example: trit export runs/fashion/model.pt -o fashion.onnx
 
     Example: trit export fashion.onnx --format arduino -o trit_fashion
+
+    Example: trit export fashion.onnx --format tvm --triple aarch64-linux-gnu --mcpu cortex-a53 -o fashion.so
     """
     from trit.files import read_model
 
@@ -59,17 +74,16 @@ def export(
     with stderr.status(f"lowering {model}") as status:
         graph = read_model(model)
         status.update(f"writing {output}")
-        _write(graph, chosen, output, lanes)
+        if chosen is Format.tvm:
+            _write_tvm(graph, output, mcpu, triple, tune, status)
+        else:
+            _write(graph, chosen, output, lanes)
     size = f"{chosen} library, see README.md" if output.is_dir() else f"{output.stat().st_size:,} bytes"
     typer.echo(f"{output}: {size}")
 
 
 def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
     match chosen:
-        case Format.tvm:
-            from trit.export.tvm import write_tvm
-
-            write_tvm(graph, output)
         case Format.tvm_c:
             from trit.inputs import inputs_for
             from trit.targets.tvm_c import write_tvm_c
@@ -101,6 +115,21 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             from trit.targets.library import write_library
 
             write_library(graph, chosen.value, output, inputs_for(graph, TEST_IMAGES).images)
+
+
+def _write_tvm(graph: Graph, output: Path, mcpu: str, triple: str, trials: int, status: Status) -> None:
+    from trit.export.tvm import llvm_target, schedule, write_tvm
+
+    def optimize(module: Any, target: Any) -> Any:
+        from trit.export.tvm.tune import tune
+
+        return tune(module, target, trials, show)
+
+    def show(function: str, trial: int, before: float, now: float) -> None:
+        times = f"{quantity(before, 's')} → {quantity(now, 's')}"
+        status.update(f"tuning {function}, {trial} of {trials}: {times} (Ctrl-C keeps the best so far)")
+
+    write_tvm(graph, output, llvm_target(mcpu, triple), optimize if trials else schedule)
 
 
 def _format_of(output: Path) -> Format:

@@ -13,7 +13,8 @@ except ImportError:
 
 from trit.export.tvm.legalize import legalize
 from trit.export.tvm.library import TvmModule, build, load_tvm, write_tvm
+from trit.export.tvm.machine import llvm_target
 from trit.export.tvm.relax_writer import to_relax
 from trit.export.tvm.schedule import schedule
 
-__all__ = ["TvmModule", "build", "legalize", "load_tvm", "schedule", "to_relax", "write_tvm"]
+__all__ = ["TvmModule", "build", "legalize", "llvm_target", "load_tvm", "schedule", "to_relax", "write_tvm"]

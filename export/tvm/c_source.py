@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,13 +58,18 @@ def to_c(graph: Graph) -> CSources:
     """model.h, model.c (the driver), src/layers.h, src/layers.c (TVM's functions) and src/weights.c."""
     target = tvm.target.Target({"kind": "c"})
     calls = calls_of(graph, target)
+    sources = around(graph, calls)
+    return replace(sources, files={**sources.files, "src/layers.c": _layers(c_source(calls.raws, target))})
+
+
+def around(graph: Graph, calls: Calls) -> CSources:
+    """All but the layers' functions themselves, which may be C or an object file of another target."""
     arena, offsets, workspaces = _placement(calls)
     words = -(-arena // 4) or 1
     files = {
         "model.h": _header(graph, words),
         "model.c": _driver(calls, offsets, workspaces),
         "src/layers.h": _layers_header(calls),
-        "src/layers.c": _layers(c_source(calls.raws, target)),
         "src/weights.c": _weights(calls.constants),
     }
     return CSources(files, words, sum(values.nbytes for values in calls.constants))

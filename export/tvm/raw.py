@@ -10,8 +10,6 @@ from typing import Any
 import tvm
 from tvm import s_tir, tirx
 
-LARGEST_LOCAL = 1  # values that a function keeps on its stack; it is given memory for more
-
 
 @dataclass(frozen=True)
 class Memory:
@@ -71,7 +69,7 @@ def _of_pointers(function: Any) -> Raw:
     for statement in function.body.seq if isinstance(function.body, tirx.SeqStmt) else [function.body]:
         if isinstance(statement, tirx.DeclBuffer):
             statement = tirx.DeclBuffer(statement.buffer, data=handles[statement.data.args[0]])
-        elif isinstance(statement, tirx.AllocBuffer) and _count(statement.buffer) > LARGEST_LOCAL:
+        elif isinstance(statement, tirx.AllocBuffer) and _is_large(statement.buffer):
             buffer = statement.buffer
             pointers.append(_handle(buffer.name, buffer))
             workspaces.append(Memory(buffer.name, str(buffer.dtype), _count(buffer)))
@@ -79,6 +77,11 @@ def _of_pointers(function: Any) -> Raw:
         statements.append(statement)
     parameters = [Memory(p.name, str(p.ty.dtype), _count(p.ty)) for p in function.params]
     return Raw(tirx.PrimFunc(pointers, tirx.SeqStmt(statements), attrs=function.attrs), parameters, workspaces)
+
+
+def _is_large(buffer: Any) -> bool:
+    """Does it need memory? Registers have the scope local, in C that of one value."""
+    return buffer.scope() == "global" and _count(buffer) > 1
 
 
 def _handle(name: str, buffer: Any) -> Any:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tvm
@@ -14,6 +15,7 @@ from trit.export.tvm.machine import Machine, machine_of
 from trit.runtime.bits import WORD_BITS
 
 UNROLLED_TAPS = 32
+Choose = Callable[[Any, list[int], int], int]  # of a schedule, candidates, and the one to take unless told otherwise
 
 
 def schedule(module: Any, target: Any) -> Any:
@@ -32,23 +34,28 @@ def is_ours(function: Any) -> bool:
 
 def schedule_function(function: Any, machine: Machine) -> Any:
     made = s_tir.Schedule(function)
-    names = [made.get(block).name_hint for block in made.get_child_blocks(made.get_sblock("root"))]
-    if SUMS in names:
-        _tile_convolution(made, names, machine)
+    if is_convolution(made):
+        tile_convolution(made, machine, lambda _made, _candidates, default: default)
     return made.mod["main"]
 
 
-def _tile_convolution(made: Any, names: list[str], machine: Machine) -> None:
+def is_convolution(made: Any) -> bool:
+    return SUMS in _stages(made)
+
+
+def tile_convolution(made: Any, machine: Machine, choose: Choose) -> None:
     """The sums of a tile, of neighbouring positions and blocks of channels, stay in registers until they are stored.
 
     For each row, tile of positions and tile of channels: the taps, and innermost the tile's positions and blocks.
     """
-    sums = made.get_sblock(SUMS)
+    sums, stages = made.get_sblock(SUMS), _stages(made)
     _, width, blocks, lanes, *_ = (int(axis.dom.extent) for axis in made.get(sums).iter_vars)
-    positions = _largest_divisor(width, max(1, machine.registers // 2))
-    most = max(1, machine.registers // positions)
-    out = made.get_sblock(names[-1])
-    if names[-1] == "bits":
+    widths = _divisors(width, machine.registers)
+    positions = choose(made, widths, max(size for size in widths if 2 * size <= max(2, machine.registers)))
+    sizes = _divisors(machine.registers, machine.registers // positions)
+    most = choose(made, sizes, sizes[-1])
+    out = made.get_sblock(stages[-1])
+    if stages[-1] == "bits":
         tile = _tile_bits(made, out, positions, most, lanes)
     else:
         if _extent(made, made.get_loops(out)[-1]) % lanes:
@@ -123,5 +130,13 @@ def _extent(made: Any, loop: Any) -> int:
     return int(made.get(loop).extent)
 
 
+def _stages(made: Any) -> list[str]:
+    return [made.get(block).name_hint for block in made.get_child_blocks(made.get_sblock("root"))]
+
+
+def _divisors(count: int, most: int) -> list[int]:
+    return [size for size in range(1, min(count, most) + 1) if count % size == 0]
+
+
 def _largest_divisor(count: int, most: int) -> int:
-    return next(size for size in range(min(count, most), 0, -1) if count % size == 0)
+    return _divisors(count, most)[-1]

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tuning: TVM's meta-schedule proposes schedules, and those that are faster on this machine replace ours."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm.s_tir import Schedule
+from tvm.s_tir import meta_schedule as ms
+from tvm_ffi import structural_hash
+
+from trit.export.tvm.machine import Machine, host_target, machine_of
+from trit.export.tvm.schedule import is_convolution, is_ours, schedule_function, tile_convolution
+from trit.runtime.errors import TritError
+
+GAIN = 0.97  # of the time so far: what a schedule must stay below to replace it
+ROUNDS, RUNS = 7, 5
+OnTrial = Callable[[str, int, float, float], None]  # of a function: its name, trial, seconds before and now
+
+
+def tune(module: Any, target: Any, trials: int, on_trial: OnTrial | None = None) -> Any:
+    """The legalized IRModule with each of trit's functions in the fastest of our schedule and `trials` others.
+
+    Convolutions are tiled in other sizes; for the rest meta-schedule applies its own rules for LLVM. A function stays
+    as `schedule` makes it unless another was faster when both ran in turn. Ctrl-C ends the search with what there is.
+    Raises TritError if the target is another machine than this.
+    """
+    if str(target) != str(host_target()):
+        raise TritError("tuning measures on this machine: leave out the processor and the triple, or the tuning")
+    machine = machine_of(target)
+    made = tvm.IRModule(dict(module.functions_items()), attrs=module.attrs)
+    interrupted = False
+    for name, function in module.functions_items():
+        if not is_ours(function):
+            continue
+        best = schedule_function(function, machine)
+        if not interrupted:
+            best, interrupted = _search(function, best, target, trials, _reporter(name.name_hint, on_trial))
+        made.update_func(name, best)
+    return made
+
+
+def _reporter(name: str, on_trial: OnTrial | None) -> Callable[[int, float, float], None]:
+    return lambda trial, before, now: on_trial(name, trial, before, now) if on_trial else None
+
+
+def _search(
+    function: Any, ours: Any, target: Any, trials: int, report: Callable[[int, float, float], None]
+) -> tuple[Any, bool]:
+    """The fastest function, and whether the user broke off."""
+    best, run = ours, _timer(ours, target)
+    first = now = run()
+    try:
+        for trial, candidate in enumerate(_candidates(function, target, trials), 1):
+            try:
+                other = _timer(candidate, target)
+            except Exception:  # a proposal that TVM cannot build
+                continue
+            if other() < GAIN * now:
+                pairs = [(other(), run()) for _ in range(ROUNDS)]
+                if statistics.median(a / b for a, b in pairs) < GAIN:
+                    best, run, now = candidate, other, min(a for a, _ in pairs)
+            report(trial, first, now)
+    except KeyboardInterrupt:
+        return best, True
+    return best, False
+
+
+def _candidates(function: Any, target: Any, trials: int) -> Iterator[Any]:
+    """Different schedules of the function, `trials` at most."""
+    machine, seen = machine_of(target), set()
+    context = ms.TuneContext(
+        mod=tvm.IRModule({"main": _named(function)}),
+        target=tvm.target.Target({**target.export(), "num-cores": 1}),
+        space_generator=_space(function, machine),
+        search_strategy="replay-func",
+        num_threads=1,
+        rand_state=1,
+    )
+    spaces = context.generate_design_space()
+    context.pre_tuning(max_trials=trials, num_trials_per_iter=trials, design_spaces=spaces)
+    for candidate in context.generate_measure_candidates() or []:
+        proposed = candidate.sch.mod
+        key = structural_hash(proposed)
+        if key not in seen:
+            seen.add(key)
+            yield proposed["main"].without_attr("global_symbol")
+    context.post_tuning()
+
+
+def _space(function: Any, machine: Machine) -> Any:
+    rules = {"sch_rules": "llvm", "postprocs": "llvm", "mutator_probs": "llvm"}
+    if not is_convolution(Schedule(function)):
+        return ms.space_generator.PostOrderApply(**rules)
+
+    def tiled(made: Any) -> None:
+        tile_convolution(made, machine, _sampled)
+
+    return ms.space_generator.ScheduleFn(tiled, sch_rules=[], postprocs=[], mutator_probs={})
+
+
+def _sampled(made: Any, candidates: list[int], _default: int) -> int:
+    return int(made.get(made.sample_categorical(candidates, [1 / len(candidates)] * len(candidates))))
+
+
+def _timer(function: Any, target: Any) -> Callable[[], float]:
+    """A function that gives the median of the seconds of a few runs."""
+    library = tvm.compile(tvm.IRModule({"main": _named(function)}), target=target)
+    arguments = [
+        tvm.runtime.tensor(np.zeros([int(size) for size in parameter.ty.shape], str(parameter.ty.dtype)))
+        for parameter in function.params
+    ]
+    measure = library.mod.time_evaluator("main", tvm.cpu(), number=RUNS, repeat=3)
+    return lambda: float(measure(*arguments).median)
+
+
+def _named(function: Any) -> Any:
+    return function.with_attr("global_symbol", "main")
