@@ -11,7 +11,7 @@ import numpy as np
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
-from trit.targets.description import Host, Linux, Microcontroller, Target
+from trit.targets.description import Host, Linux, Microcontroller, Target, Tvm
 from trit.targets.figure import Origin, figures_in, weakest
 from trit.targets.linux import run_emulated
 from trit.targets.microcontroller.simulator import run_simulated
@@ -19,6 +19,7 @@ from trit.targets.rram.analog import run_analog
 from trit.targets.rram.chip import Adc, Rram
 from trit.targets.rram.errors import read_errors, warnings
 from trit.targets.rram.monte_carlo import Images, Labels, monte_carlo, require_labels
+from trit.targets.tvm import run_tvm
 
 CHIPS = 5  # of an RRAM target, unless told otherwise
 
@@ -70,6 +71,8 @@ def accuracy(
     match target:
         case Host():
             runs, origin = [Session(to_plan(graph)).run(images)], "measured"
+        case Tvm():
+            runs, origin = [run_tvm(graph, images, target)], "measured"
         case Linux():
             runs = [run_emulated(graph, images, target)]
         case Microcontroller():

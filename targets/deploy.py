@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +16,26 @@ from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
-from trit.targets.description import Host, Linux, Microcontroller, Target
+from trit.targets.description import Host, Linux, Microcontroller, Target, Tvm
 from trit.targets.folder import new_contents
 from trit.targets.linux import run_folder as run_linux
 from trit.targets.linux import write_linux
 from trit.targets.microcontroller.firmware import write_firmware
 from trit.targets.microcontroller.simulator import run_folder
-from trit.targets.profile import Profile, host_profile, linux_profile, microcontroller_profile, rram_profile
+from trit.targets.profile import (
+    Profile,
+    host_profile,
+    linux_profile,
+    microcontroller_profile,
+    rram_profile,
+    tvm_profile,
+)
 from trit.targets.readme import write_readme
 from trit.targets.rram.chip import Rram
 from trit.targets.rram.programming import write_programming
 from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
 from trit.targets.toolchain import run_make
+from trit.targets.tvm import write_tvm_folder
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,10 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
             values = {"target": target.name, "toolchain": ""}
             write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, values)
             ran_on, text, costs = "this machine", _make_run(folder), host_profile(graph, target, images)
+        case Tvm():
+            write_tvm_folder(graph, target, folder, images)
+            ran_on, text = "this machine, by TVM", _make_run(folder, f"PYTHON={sys.executable}")
+            costs = tvm_profile(graph, target)
         case Linux():
             write_linux(graph, target, folder, images)
             execution = run_linux(target, folder)
@@ -83,9 +96,9 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
     return Deployment(folder, count, equal, ran_on, costs)
 
 
-def _make_run(folder: Path) -> str:
+def _make_run(folder: Path, *variables: str) -> str:
     """What `make run` prints. Raises TritError if that is no result."""
-    done = run_make(folder, "run")
+    done = run_make(folder, "run", *variables)
     try:
         _counts(done.stdout)
     except TritError as error:

@@ -25,6 +25,15 @@ class Host(Described):
     power: Watts  # W of one busy core
 
 
+class Tvm(Described):
+    """A processor that TVM's LLVM compiles for; where it is this machine, latency is measured on it."""
+
+    kind: Literal["tvm"]
+    mcpu: str = ""  # as LLVM names it; "": this machine's
+    triple: str = ""
+    power: Watts  # W of one busy core
+
+
 class Linux(Described):
     """A 64-bit Arm processor with Linux; instructions are counted under emulation."""
 
@@ -57,12 +66,13 @@ class Microcontroller(Described):
         return core
 
 
-Target = Host | Linux | Microcontroller | Rram
-_KINDS: dict[str, type[Host] | type[Linux] | type[Microcontroller] | type[Rram]] = {
+Target = Host | Linux | Microcontroller | Rram | Tvm
+_KINDS: dict[str, type[Host] | type[Linux] | type[Microcontroller] | type[Rram] | type[Tvm]] = {
     "host": Host,
     "linux": Linux,
     "microcontroller": Microcontroller,
     "rram": Rram,
+    "tvm": Tvm,
 }
 
 

@@ -15,7 +15,7 @@ from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.session import Step
-from trit.targets.description import Host, Linux, Microcontroller, Target
+from trit.targets.description import Host, Linux, Microcontroller, Target, Tvm
 from trit.targets.figure import Origin, weakest
 from trit.targets.linux import instructions as linux_instructions
 from trit.targets.linux import run_image as run_linux
@@ -29,6 +29,7 @@ from trit.targets.rram.cost import component_origins, layer_costs
 from trit.targets.rram.errors import warnings
 from trit.targets.rram.whole import Chip, chip
 from trit.targets.sizes import arena_bytes
+from trit.targets.tvm import step_seconds
 
 Images = npt.NDArray[np.uint8]
 
@@ -117,6 +118,8 @@ def profile(graph: Graph, target: Target, images: Images | None = None) -> Profi
     match target:
         case Host():
             return host_profile(graph, target, images)
+        case Tvm():
+            return tvm_profile(graph, target)
         case Linux():
             return linux_profile(graph, target, run_linux(graph, target, images[:1]))
         case Microcontroller():
@@ -146,6 +149,27 @@ def host_profile(graph: Graph, target: Host, images: Images) -> Profile:
         flash=len(to_plan(graph)),
         ram=session.arena_size,
         notes=["flash is the plan's file, RAM its arena", *target.assumed().values()],
+    )
+
+
+def tvm_profile(graph: Graph, target: Tvm) -> Profile:
+    """Measured on this machine, each of TVM's functions on its own."""
+    steps = Session(to_plan(graph)).steps
+    layers = [
+        _layer(steps, step, seconds, seconds * target.power.value)
+        for step, seconds in zip(steps, step_seconds(graph, target, steps), strict=True)
+    ]
+    return Profile(
+        target.name,
+        target.title,
+        layers,
+        "measured",
+        weakest(["measured", target.power.origin]),
+        weight_bits(graph),
+        notes=[
+            "each function is timed on its own, without TVM's calls of them; bytes are those of the plan",
+            *target.assumed().values(),
+        ],
     )
 
 

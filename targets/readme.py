@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trit.export.graph import Graph
-from trit.targets.description import Host, Linux, Microcontroller, Target
+from trit.targets.description import Host, Linux, Microcontroller, Target, Tvm
 from trit.targets.linux import EMULATOR, GCC
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.profile import Profile
@@ -45,6 +45,11 @@ AVR_FILES = {
     "firmware.elf": "the test as it ran when this folder was made",
 }
 CMAKE = "; or this folder as a whole with CMake's `add_subdirectory`, and link `model`"
+TVM_FILES = {
+    "model.so": "the network as TVM built it: loads with TVM's runtime",
+    "run.py, Makefile": "a test: are the scores of the test images the expected ones, bit for bit?",
+    "images.bin, scores.bin": "test images, uint8 (channels, height, width), and their scores as float32",
+}
 RRAM_FILES = {
     "schedule.csv": "what of which layer stands where, and in which cycles it is read",
     "network.txt": "the same for the program, with thresholds and all between the arrays",
@@ -64,7 +69,7 @@ def write_readme(folder: Path, graph: Graph, target: Target, profile: Profile) -
         "figures": _rows(_figures(target, profile)),
         "notes": "".join(f"- {note}\n" for note in profile.notes),
         "build": build.strip(),
-        "use": "" if isinstance(target, Rram) else _use(graph, target),
+        "use": "" if isinstance(target, Rram | Tvm) else _use(graph, target),
         "files": _rows({f"`{name}`".replace(", ", "`, `"): text for name, text in files.items()}),
     }
     write_template(folder / "README.md", "readme.md", values)
@@ -109,6 +114,8 @@ def _build_and_files(target: Target) -> tuple[str, dict[str, str]]:
     match target:
         case Host():
             return fill_template("readme_host.md", {}), SOURCES
+        case Tvm():
+            return fill_template("readme_tvm_llvm.md", {}), TVM_FILES
         case Linux():
             text = fill_template("readme_linux.md", {"gcc": GCC, "emulator": EMULATOR})
             return text, {**SOURCES, "toolchain.cmake": "the cross compiler, for CMake", "model_test": "the built test"}

@@ -13,6 +13,11 @@ from trit.export.graph import Graph, GraphError
 from trit.export.tvm import operators
 
 
+def variable(index: int) -> str:
+    """The name of the variable that holds the output of node `index`; a node's own may be none that Relax takes."""
+    return f"n{index}"
+
+
 def to_relax(graph: Graph) -> Any:
     """The graph as an IRModule: `main` takes uint8 (C, H, W) and gives float32 scores (C, H, W).
 
@@ -29,10 +34,10 @@ def to_relax(graph: Graph) -> Any:
     with builder.function("main", [image]):
         with builder.dataflow():
             values = {graph.input: builder.emit(relax.op.permute_dims(image, [1, 2, 0]))}
-            for node in graph.nodes:
+            for index, node in enumerate(graph.nodes):
                 operands = [values[name] for name in node.inputs]
                 call = operators.call(node, graph.inputs_of(node), graph.tensors[node.output], operands)
-                values[node.output] = builder.emit(call)
+                values[node.output] = builder.emit(call, variable(index))
             result = builder.emit_output(values[graph.output])
         builder.emit_func_output(result)
     with builder.function("input_shape", []):

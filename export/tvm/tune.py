@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
@@ -15,10 +14,11 @@ from tvm_ffi import structural_hash
 
 from trit.export.tvm.machine import Machine, host_target, machine_of
 from trit.export.tvm.schedule import is_convolution, is_ours, schedule_function, tile_convolution
+from trit.export.tvm.timing import as_module, timer
 from trit.runtime.errors import TritError
 
 GAIN = 0.97  # of the time so far: what a schedule must stay below to replace it
-ROUNDS, RUNS = 7, 5
+ROUNDS = 7
 OnTrial = Callable[[str, int, float, float], None]  # of a function: its name, trial, seconds before and now
 
 
@@ -52,12 +52,12 @@ def _search(
     function: Any, ours: Any, target: Any, trials: int, report: Callable[[int, float, float], None]
 ) -> tuple[Any, bool]:
     """The fastest function, and whether the user broke off."""
-    best, run = ours, _timer(ours, target)
+    best, run = ours, timer(ours, target)
     first = now = run()
     try:
         for trial, candidate in enumerate(_candidates(function, target, trials), 1):
             try:
-                other = _timer(candidate, target)
+                other = timer(candidate, target)
             except Exception:  # a proposal that TVM cannot build
                 continue
             if other() < GAIN * now:
@@ -74,7 +74,7 @@ def _candidates(function: Any, target: Any, trials: int) -> Iterator[Any]:
     """Different schedules of the function, `trials` at most."""
     machine, seen = machine_of(target), set()
     context = ms.TuneContext(
-        mod=tvm.IRModule({"main": _named(function)}),
+        mod=as_module(function),
         target=tvm.target.Target({**target.export(), "num-cores": 1}),
         space_generator=_space(function, machine),
         search_strategy="replay-func",
@@ -105,18 +105,3 @@ def _space(function: Any, machine: Machine) -> Any:
 
 def _sampled(made: Any, candidates: list[int], _default: int) -> int:
     return int(made.get(made.sample_categorical(candidates, [1 / len(candidates)] * len(candidates))))
-
-
-def _timer(function: Any, target: Any) -> Callable[[], float]:
-    """A function that gives the median of the seconds of a few runs."""
-    library = tvm.compile(tvm.IRModule({"main": _named(function)}), target=target)
-    arguments = [
-        tvm.runtime.tensor(np.zeros([int(size) for size in parameter.ty.shape], str(parameter.ty.dtype)))
-        for parameter in function.params
-    ]
-    measure = library.mod.time_evaluator("main", tvm.cpu(), number=RUNS, repeat=3)
-    return lambda: float(measure(*arguments).median)
-
-
-def _named(function: Any) -> Any:
-    return function.with_attr("global_symbol", "main")
