@@ -8,6 +8,7 @@ One thread; what is compared is measured in turn, and medians of the rounds' rat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -16,8 +17,11 @@ import numpy as np
 from benchmarks.report import Row, interleaved, milliseconds, ratio, run
 from trit.export.graph import Graph
 from trit.export.lower import lower
+from trit.export.onnx_int2 import to_onnx_int2
+from trit.export.onnx_plain import to_onnx_plain
 from trit.export.onnx_writer import onnx_bytes
 from trit.export.plan import to_plan
+from trit.export.qonnx_writer import to_qonnx
 from trit.runtime import Session, onnx_session
 from trit.train.networks import build
 from trit.train.recipe import read_recipe
@@ -27,7 +31,7 @@ NETWORK = "cifar10-ternary-vgg"
 
 
 def main() -> None:
-    run("Backends, one thread", {"onnxruntime": with_onnxruntime})
+    run("Backends, one thread", {"onnxruntime": with_onnxruntime, "sizes": sizes})
 
 
 @cache
@@ -81,6 +85,18 @@ def with_onnxruntime() -> list[Row]:
             "≤ 1.3",
         ),
     ]
+
+
+def sizes() -> list[Row]:
+    """Bytes of the same network in each form that a backend loads."""
+    forms: dict[str, Callable[[], bytes]] = {
+        "onnx": lambda: onnx_bytes(network()),
+        "onnx-plain": lambda: to_onnx_plain(network()).SerializeToString(),
+        "onnx-int2": lambda: to_onnx_int2(network()).SerializeToString(),
+        "qonnx": lambda: to_qonnx(network()).SerializeToString(),
+        "trit": lambda: to_plan(network()),
+    }
+    return [Row(f"{NETWORK} as {form}", len(make()) / 1024, "KiB") for form, make in forms.items()]
 
 
 if __name__ == "__main__":
