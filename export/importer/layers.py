@@ -122,7 +122,7 @@ def _scales(operation: Operation, line: Line, groups: int) -> list[Fraction]:
     size = len(line.scales) // groups
     found = [{abs(scale) for scale in line.scales[group * size : (group + 1) * size]} for group in range(groups)]
     if any(len(sizes) > 1 for sizes in found) or not all(line.scales):
-        raise operation.error("its input channels have different scales; one for all is expected")
+        raise operation.error("its input channels have different scales; one for all that it sums up is expected")
     return [sizes.pop() for sizes in found]
 
 

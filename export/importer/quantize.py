@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from trit.export.graph import INT32_MAX, INT32_MIN
-from trit.export.importer.functions import HALF, NotDiscrete, common_divisor
+from trit.export.importer.functions import HALF, Function, NotDiscrete, common_divisor
 from trit.export.importer.network import IMAGE, Network
 from trit.export.importer.source import Operation
 from trit.export.importer.values import Real
@@ -81,24 +81,40 @@ def _quantized(operation: Operation, real: Real, network: Network) -> Line:
     levels = [known[function] for function in real.functions]
     if any(not _is_monotone([value for _, value in runs]) for runs in known.values()):
         raise operation.error(f"reads {real.name}, which rises and falls; a monotone quantizer is expected")
-    unit, middle, binary = _grid({value for runs in known.values() for _, value in runs})
-    stairs = [Staircase(tuple((x, int((value - middle) / unit)) for x, value in runs)) for runs in levels]
+    grids, binary = _grids(known)
+    units, middles = ([grids[function][index] for function in real.functions] for index in (0, 1))
+    rows = zip(levels, units, middles, strict=True)
+    stairs = [Staircase(tuple((x, int((value - m) / unit)) for x, value in runs)) for runs, unit, m in rows]
     reach = max(abs(k) for stair in stairs for _, k in stair.runs)
     if reach > 1:
         # Codes count the steps of binary levels from 0.
         counted = [Staircase(tuple((x, (k + reach) // 2) for x, k in s.runs)) for s in stairs] if binary else stairs
         codes = _codes(real, counted, network)
         if codes is not None and binary:
-            return Line(codes, [2 * unit] * len(stairs), [middle - unit * reach] * len(stairs))
+            offsets = [middle - unit * reach for unit, middle in zip(units, middles, strict=True)]
+            return Line(codes, [2 * unit for unit in units], offsets)
         if codes is not None:
-            return Line(codes, [unit] * len(stairs), [middle] * len(stairs))
+            return Line(codes, units, middles)
     if reach > MOST_PARTS:
         raise operation.error(
             f"reads {real.name}, which has {reach} steps at uneven distances; "
             f"a uniform quantizer of at most 8 bits or {MOST_PARTS} steps is expected"
         )
-    parts = _thermometer(real, stairs, max(reach, 1), binary, network)
-    return Line(parts, [unit] * len(stairs), [middle] * len(stairs))
+    return Line(_thermometer(real, stairs, max(reach, 1), binary, network), units, middles)
+
+
+def _grids(
+    levels: dict[Function, list[tuple[int, Fraction]]],
+) -> tuple[dict[Function, tuple[Fraction, Fraction]], bool]:
+    """Unit and middle of each function's levels, the same of all if that can be, and whether all steps are odd."""
+    values = {function: {value for _, value in runs} for function, runs in levels.items()}
+    unit, middle, binary = _grid(set().union(*values.values()))
+    if all(abs(value - middle) <= MOST_CODE * unit for found in values.values() for value in found):
+        return dict.fromkeys(values, (unit, middle)), binary
+    # A scale a channel, which depthwise convolutions can do with.
+    units = {function: common_divisor(found) or Fraction(1) for function, found in values.items()}
+    odd = all(value / units[function] in (-1, 1) for function, found in values.items() for value in found)
+    return {function: (unit, Fraction(0)) for function, unit in units.items()}, odd
 
 
 def _is_monotone(values: Sequence[Fraction]) -> bool:
