@@ -180,7 +180,7 @@ class Function:
         return self.map(lambda piece: piece.affine(factor, offset))
 
     def rounded(self, rounding: Rounding) -> Function:
-        return self.map(lambda piece: piece.rounded(rounding))
+        return Function.of(self.domain, [(start, _whole(p, start, end, rounding)) for start, end, p in self.spans()])
 
     def choose(
         self,
@@ -226,6 +226,15 @@ class Function:
                 if len(found) > MOST_LEVELS:
                     raise NotDiscrete
         return found
+
+
+def _whole(piece: Piece, start: int, end: int, rounding: Rounding) -> Piece:
+    """The rounded piece, as a line where it is one: what is nearly on a grid of its own is rounded to that."""
+    if piece.rounding is None and rounding not in ("floor", "ceil", "zero", "away"):
+        line = Piece(Fraction(round(piece.a)), Fraction(round(piece.b)))
+        if all(abs(piece.at(x) - line.at(x)) < HALF for x in (start, end - 1)):
+            return line
+    return piece.rounded(rounding)
 
 
 def keep(piece: Piece) -> Piece:

@@ -67,7 +67,7 @@ def truncate(operation: Operation, inputs: list[Input], network: Network) -> Rea
         low, high = (Fraction(code) for code in code_range(operation, np.asarray(inputs[5])))
 
     def change(f: Function, s: Fraction, z: Fraction, o: Fraction) -> Function:
-        codes = f.affine(1 / s, z).affine(1 / step, ZERO)
+        codes = f.affine(1 / s, z).rounded("even").affine(1 / step, ZERO)
         cut = codes.clipped(low, high).rounded(rounding)
         return cut.affine(o, -o * z / step) if low is not None else cut.affine(o, -o * z)
 
