@@ -383,8 +383,92 @@ def test_max_pool_of_finn() -> None:
     np.testing.assert_array_equal(*(reference.run(graph, images) for graph in graphs))
 
 
+def multi_threshold(draft: Draft, x: str, steps: np.ndarray, **attributes: object) -> str:
+    return str(draft.op("MultiThreshold", x, steps, domain="finn.custom_op.general", out_dtype="BIPOLAR", **attributes))
+
+
+@pytest.mark.parametrize("popcount", [False, True])
+def test_a_network_that_finn_streamlined(popcount: bool) -> None:
+    """Thresholds, integer weights and TopK alone; XnorPopcountMatMul counts bits 0 and 1 that agree."""
+    pytest.importorskip("qonnx", reason="qonnx is not installed: pip install 'trit[qonnx]'")
+    draft = Draft(1, 8, 8)
+    x, inputs = draft.op("Reshape", "x", np.array([-1, 64])), 64
+    scale, bias = (1.0, 0.0) if popcount else (2.0, -1.0)
+    for outputs in (32, 5):
+        steps = (
+            np.full((1, 1), 0.5)
+            if inputs == 64
+            else draft.rng.integers(*((10, 50) if popcount else (-9, 9)), (inputs, 1))
+        )
+        x = multi_threshold(draft, x, steps.astype(f), out_scale=scale, out_bias=bias)
+        weights = draft.signs(inputs, outputs)
+        kind, domain = ("XnorPopcountMatMul", "finn.custom_op.general") if popcount else ("MatMul", "")
+        x, inputs = draft.op(kind, x, (weights + 1) / 2 if popcount else weights, domain=domain), outputs
+    x = draft.op("Add", draft.op("Mul", x, f(0.04)), draft.rng.normal(0, 1, 5).astype(f))
+    _, classes = draft.op("TopK", x, np.array([1]), outputs=2, axis=-1)
+    found = assert_same(draft.model(classes, kind=TensorProto.INT64), Pixels(*parse_range("0..1")), count=20)
+    assert [layer.weights for layer in found.layers] == ["binary", "binary"]
+
+
+# Forms of older operator sets beside today's.
+OLDER: dict[str, tuple[Build, Build]] = {
+    "Reshape": (lambda d, x: d.op("Reshape", x, shape=[-1, 216]), lambda d, x: d.op("Reshape", x, np.array([-1, 216]))),
+    "Clip": (lambda d, x: d.op("Clip", x, min=-0.5, max=1.0), lambda d, x: d.op("Clip", x, f(-0.5), f(1))),
+    "Pad, 1": (
+        lambda d, x: d.op("Pad", x, paddings=[0, 0, 1, 1, 0, 0, 1, 1], mode="constant", value=1.0),
+        lambda d, x: d.op("Pad", x, np.array([0, 0, 1, 1, 0, 0, 1, 1]), f(1)),
+    ),
+    "Pad, 2": (
+        lambda d, x: d.op("Pad", x, pads=[0, 0, 1, 1, 0, 0, 0, 0]),
+        lambda d, x: d.op("Pad", x, np.array([0, 0, 1, 1, 0, 0, 0, 0])),
+    ),
+    "Slice": (
+        lambda d, x: d.op("Slice", x, starts=[1], ends=[5], axes=[2]),
+        lambda d, x: d.op("Slice", x, np.array([1]), np.array([5]), np.array([2])),
+    ),
+    "Squeeze": (
+        lambda d, x: d.op("Squeeze", d.op("Unsqueeze", x, axes=[2]), axes=[2]),
+        lambda d, x: d.op("Identity", x),
+    ),
+    "Add with an axis": (
+        lambda d, x: d.op("Add", x, np.arange(6, dtype=f), broadcast=1, axis=1),
+        lambda d, x: d.op("Add", x, np.arange(6, dtype=f).reshape(6, 1, 1)),
+    ),
+    "Dropout": (lambda d, x: d.op("Dropout", x, outputs=2, ratio=0.5, is_test=1)[0], lambda d, x: d.op("Identity", x)),
+    "Cast": (lambda d, x: d.op("Cast", x, to="FLOAT"), lambda d, x: d.op("Cast", x, to=1)),
+    "ReduceMax": (
+        lambda d, x: d.op("ReduceMax", x, axes=[2, 3]),
+        lambda d, x: d.op("ReduceMax", x, np.array([2, 3])),
+    ),
+    "BatchNormalization": (
+        lambda d, x: d.op(
+            "BatchNormalization",
+            x,
+            *(np.full(6, n, f) for n in (2, 1, 1, 4)),
+            spatial=1,
+            consumed_inputs=[0, 0, 0, 1, 1],
+        ),
+        lambda d, x: d.op("BatchNormalization", x, *(np.full(6, n, f) for n in (2, 1, 1, 4))),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_older_operator_sets(name: str) -> None:
+    graphs = []
+    for build in OLDER[name]:
+        draft = Draft(3, 8, 8)
+        y = sign(draft, build(draft, sums(draft)))
+        size = (
+            imported(draft.model(draft.op("Flatten", y))).graph.tensors["scores"].shape if name != "Slice" else (144,)
+        )
+        graphs.append(imported(draft.model(scores(draft, y, int(np.prod(size))))).graph)
+    images = np.random.default_rng(1).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
+    np.testing.assert_array_equal(*(reference.run(graph, images) for graph in graphs))
+
+
 # In every table above, or views like those.
-OTHERS = ("MaxPoolNHWC", "Flatten", "Transpose", "Expand", "DepthToSpace", "Size")
+OTHERS = ("MaxPoolNHWC", "XnorPopcountMatMul", "Flatten", "Transpose", "Expand", "DepthToSpace", "Size")
 
 
 def test_every_rule_is_tested() -> None:

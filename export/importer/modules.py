@@ -58,6 +58,9 @@ def _qonnx(module: nn.Module, example: torch.Tensor) -> Any:
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
-            return export_qonnx(module, args=example)
+            try:
+                return export_qonnx(module, args=example)
+            except Exception:  # the newer exporter of torch cannot follow sums of Brevitas' tensors
+                return export_qonnx(module, args=example, dynamo=False)
     finally:
         logging.disable(logging.NOTSET)

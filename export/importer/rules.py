@@ -46,6 +46,7 @@ def _table() -> dict[str, Rule]:
         (layers.convolution, "Conv"),
         (layers.gemm, "Gemm"),
         (layers.matmul, "MatMul"),
+        (layers.xnor_popcount, "XnorPopcountMatMul"),
         (layers.max_pool, "MaxPool MaxPoolNHWC"),
         (layers.average_pool, "AveragePool"),
         (layers.quant_average_pool, "QuantAvgPool2d"),

@@ -90,6 +90,15 @@ def matmul(operation: Operation, inputs: list[Input], network: Network) -> Real:
     return _at_each_position(operation, real, weights, network, bits)
 
 
+def xnor_popcount(operation: Operation, inputs: list[Input], network: Network) -> Real:
+    """FINN's XnorPopcountMatMul: how many of K bits agree, bits 0 and 1 for -1 and 1: (K + Σ)/2."""
+    real, weights = _with_weights(operation, inputs)
+    signs = real.mapped(operation, lambda f: f.affine(Fraction(2), Fraction(-1)))
+    doubled = np.asarray(weights, np.float64).T * 2 - 1
+    found = dense(operation, operation.type, signs, doubled, None, network, network.stored_bits(inputs[1]))
+    return found.mapped(operation, lambda f: f.affine(Fraction(1, 2), Fraction(len(weights), 2)))
+
+
 def _constant_first(operation: Operation, inputs: list[Input], network: Network) -> Real:
     """A constant (O, K) times one column of values (K, 1) or (K)."""
     weights, real = np.asarray(inputs[0]), inputs[1]
