@@ -95,8 +95,9 @@ def dense(
     order = real.positions.reshape(-1)
     if weights.shape[1] != order.size:
         raise operation.error(f"reads {weights.shape[1]} values, but {order.size} come in")
-    if real.fill and (order == PADDING).any():
-        raise operation.error("reads a padding that is not 0")
+    if real.fill:
+        fixed = weights[:, order == PADDING].sum(axis=1, dtype=np.float64) * float(real.fill)
+        bias = fixed if bias is None else fixed + np.asarray(bias, np.float64).reshape(-1)
     if not real.is_linear and network.flatten_image(real):
         functions = tuple(function for function in real.functions for _ in range(real.area))
         real = replace(real, functions=functions, area=1)
