@@ -299,6 +299,18 @@ def test_files_for_a_fixed_batch() -> None:
     assert_same(draft.model(draft.op("Gemm", x, draft.signs(36, 5), draft.rng.normal(0, 1, 5).astype(f))))
 
 
+@pytest.mark.parametrize(("size", "levels", "times"), [(8, 1, 1), (14, 1, 2), (4, 15, 1), (7, 15, 49)])
+def test_averages_before_the_last_layer(size: int, levels: int, times: int) -> None:
+    """8 bits hold the sum, or the last layer's weights are there a few times."""
+    draft = Draft(3, size, size)
+    x = draft.op("Mul", draft.batch_norm(draft.op("Conv", "x", draft.signs(7, 3, 1, 1)), 7), f(9))
+    x = draft.op("Sign", x) if levels == 1 else draft.op("Round", draft.op("Clip", x, f(0), f(levels)))
+    flat = draft.op("Flatten", draft.op("GlobalAveragePool", x))
+    y = draft.op("Gemm", flat, draft.signs(7, 5), draft.rng.normal(0, 1, 5).astype(f))
+    found = assert_same(draft.model(y))
+    assert found.layers[-1].bits_after == 35 * times
+
+
 def test_real_weights_are_rounded_on_demand() -> None:
     network = settled(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)), 1, 6, 6)
     found = from_torch(network, (1, 6, 6), round_weights=True)

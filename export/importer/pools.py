@@ -18,6 +18,7 @@ from trit.export.importer.windows import Plane, Window, total
 from trit.export.operators import Conv, MaxPool, SumPool
 
 MOST_SUMMED_BITS = 127  # positions of a SumPool over bits
+NO_PADS: Pads = (0, 0, 0, 0)
 
 
 def maximum(operation: Operation, plane: Plane, window: Window, network: Network) -> Real:
@@ -70,8 +71,6 @@ def average(operation: Operation, plane: Plane, window: Window, network: Network
         raise operation.error("averages with a padding of 0 what has a bias; no padding is expected")
     area = window.kernel[0] * window.kernel[1]
     parts = tuple(_sum(operation, part, window, pads, network) for part in line.parts)
-    if len({network.tensor(part).kind for part in parts}) > 1 or network.tensor(parts[0]).kind == "int32":
-        _remember(line.parts, parts, window, pads, network)
     divisor, count = (area, 1) if divided else (1, area)
     slopes = [scale / divisor for scale in line.scales]
     offsets = [offset * count for offset in line.offsets]
@@ -81,29 +80,49 @@ def average(operation: Operation, plane: Plane, window: Window, network: Network
 def _sum(operation: Operation, part: str, window: Window, pads: Pads, network: Network) -> str:
     key = ("average", part, window, pads)
     if key not in network.known:
-        tensor, name = network.tensor(part), network.lowering.name_of(operation.name)
-        if tensor.is_bits and window.kernel[0] * window.kernel[1] > MOST_SUMMED_BITS:
+        tensor = network.tensor(part)
+        size = (tensor.shape[1], tensor.shape[2])
+        area = window.kernel[0] * window.kernel[1]
+        if window.kernel == size and not any(pads) and (not tensor.is_bits or area > MOST_SUMMED_BITS):
+            network.known[key] = _sum_of_all(operation, part, network)
+        elif tensor.is_bits and area > MOST_SUMMED_BITS:
+            name = network.lowering.name_of(operation.name)
             ones = np.ones((tensor.shape[0], 1, *window.kernel), np.int8)
-            node: Conv | SumPool = Conv(
-                name, part, f"{name}.sum", ones, "binary", window.stride, pads, groups=tensor.shape[0]
-            )
+            stride, groups = window.stride, tensor.shape[0]
+            node = Conv(name, part, f"{name}.sum", ones, "binary", stride, pads, groups=groups)
+            network.known[key] = network.append(node)
         else:
-            node = SumPool(name, part, f"{name}.sum", window.kernel, window.stride, pads)
-        network.known[key] = network.append(node)
+            network.known[key] = _pool(operation, part, window.kernel, window.stride, pads, network)
     return str(network.known[key])
 
 
-def _remember(sources: tuple[str, ...], sums: tuple[str, ...], window: Window, pads: Pads, network: Network) -> None:
-    """Sums over all positions can be had in the next dense layer instead: its weights at each position."""
-    for source, found in zip(sources, sums, strict=True):
-        shape = network.tensor(source).shape
-        size: Pair = (shape[1], shape[2])
-        if network.tensor(source).kind != "int32" and window.kernel == size and not any(pads):
-            network.sums[found] = (source, size)
+def _pool(operation: Operation, part: str, kernel: Pair, stride: Pair, pads: Pads, network: Network) -> str:
+    name = network.lowering.name_of(operation.name)
+    return network.append(SumPool(name, part, f"{name}.sum", kernel, stride, pads))
+
+
+def _sum_of_all(operation: Operation, part: str, network: Network) -> str:
+    """The sum over all positions, as int32; a layer behind it may sum up itself what is remembered as its source.
+
+    Bits are summed over parts of the rows first, as far as 8 bits go, so that the layer has few positions to sum up.
+    """
+    tensor = network.tensor(part)
+    height, width = tensor.shape[1:]
+    if tensor.is_bits:
+        rows = max(n for n in range(1, height + 1) if height % n == 0 and (n * width <= MOST_SUMMED_BITS or n == 1))
+        if rows * width <= MOST_SUMMED_BITS:
+            part = _pool(operation, part, (rows, width), (rows, width), NO_PADS, network)
+        else:
+            part = network.widened(part)
+    size = (network.tensor(part).shape[1], network.tensor(part).shape[2])
+    total = _pool(operation, part, size, size, NO_PADS, network)
+    if network.tensor(part).kind != "int32":
+        network.sums[total] = (part, size)
+    return total
 
 
 def whole(plane: Plane, network: Network) -> Window:
     """The window over all positions."""
     shape = network.tensor(plane.real.parts[0]).shape
     size = (shape[1], shape[2])
-    return Window(size, size, (1, 1), (0, 0, 0, 0))
+    return Window(size, size, (1, 1), NO_PADS)

@@ -42,7 +42,10 @@ def line_of(operation: Operation, real: Real, network: Network, sums: bool = Fal
     Raises GraphError, naming the operation that reads them, where they are no few levels.
     """
     kinds = {network.tensor(part).kind for part in real.parts}
-    ready = sums or "int32" not in kinds or all(part in network.sums for part in real.parts)
+    domain = network.domain(real.parts)
+    # Sums of few values can be codes; the others are summed in the next layer.
+    summable = all(part in network.sums for part in real.parts) and domain.high - domain.low > MOST_CODE
+    ready = sums or "int32" not in kinds or summable
     if real.is_linear and ready:
         pieces = [function.pieces[0][1] for function in real.functions]
         # A pixel's function is of its code, the graph's value is the code less the zero point.
