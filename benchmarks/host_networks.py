@@ -10,6 +10,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.host_layers import Layer, Run, layer_graph, ort_runner
+from trit.export.graph import Graph
 from trit.export.lower import lower
 from trit.export.plan import to_plan
 from trit.train.networks import build
@@ -18,11 +19,16 @@ from trit.train.recipe import read_recipe
 WIDTH = 64
 
 
-@cache
-def network() -> bytes:
+def network_graph() -> Graph:
     """cifar10-ternary-vgg at width 64, untrained: the time does not depend on the weights."""
     recipe = read_recipe("cifar10-ternary-vgg", [f"network.width={WIDTH}"])
-    return to_plan(lower(build(recipe).eval(), recipe.input_shape))
+    return lower(build(recipe).eval(), recipe.input_shape)
+
+
+@cache
+def network() -> bytes:
+    """Its plan."""
+    return to_plan(network_graph())
 
 
 def large_plan() -> bytes:

@@ -44,9 +44,9 @@ def run_tvm(graph: Graph, images: Images, target: Tvm) -> Array:
 
 def step_seconds(graph: Graph, target: Tvm, steps: list[Step]) -> list[float]:
     """Seconds of each of the plan's steps by TVM on this machine, each function on its own; raises as run_tvm does."""
-    from trit.export.tvm.timing import function_seconds
+    from trit.export.tvm.timing import function_timers
 
-    seconds = function_seconds(graph, _processor(target))
+    seconds = {name: measure() for name, measure in function_timers(graph, _processor(target)).items()}
     by_step: dict[str, float] = defaultdict(float)
     for step in fuse(graph):
         by_step[step.node.name] = seconds.pop(step.output)

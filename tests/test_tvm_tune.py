@@ -46,7 +46,7 @@ def test_tuning_keeps_the_bits_and_what_is_faster(monkeypatch: pytest.MonkeyPatc
             ours = any(tvm_ffi.structural_equal(function, other) for _, other in before.functions_items())
             return lambda: 1.4 if ours else seconds
 
-        monkeypatch.setattr(tune, "_timer", timer)
+        monkeypatch.setattr(tune, "timer", timer)
         found[theirs] = tune.tune(legalize(to_relax(graph), host_target()), host_target(), 6)
         module = build(graph, optimize=lambda *_, made=found[theirs]: made)
         images = random_input(graph, 3, np.random.default_rng(0))

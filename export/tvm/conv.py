@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolutions as tensor expressions, with the Threshold or Rescale of their sums.
 
-The stage named SUMS, (H, W, ⌈O/lanes⌉, lanes), is what schedule.py tiles: a word or value of the input meets
-the weights of `lanes` output channels.
+The stage named SUMS, (H, W, O) with O filled up to whole vectors or words, is what schedule.py tiles: a word or value
+of the input meets the weights of `lanes` output channels.
 """
 
 from __future__ import annotations
@@ -19,21 +19,32 @@ from trit.export.operators.rescale import MAX_CODE
 from trit.export.tvm.conv_weights import Padding, bit_weights, padding_of, value_weights, word_span
 from trit.export.tvm.elementwise import rescale_code, rescale_parameters
 from trit.export.tvm.machine import Machine
-from trit.export.tvm.values import Array, At, Expr, Kernel, Operand, int32, pack, pad, padded_rows, value, within
+from trit.export.tvm.values import (
+    Array,
+    At,
+    Expr,
+    Kernel,
+    Operand,
+    pack,
+    pad,
+    padded_rows,
+    value,
+    within,
+)
 from trit.runtime.bits import WORD_BITS, words
 
-SUMS = "sums"
+SUMS, ACCUMULATORS = "sums", "accumulators"
 EXACT_FLOAT32 = 2**24
 
 
 @dataclass(frozen=True)
 class Sums:
-    """compute(x, *constants) gives the stage SUMS and how an accumulator comes of it, a function of (y, x, c).
+    """compute(x, *constants) gives the accumulators as a function of (y, x, c), or the sums where there is a base.
 
     Where `base` is given, the accumulator is base - 2·sum, and base is a constant of the padding's case and channel.
     """
 
-    compute: Callable[..., tuple[Operand, At]]
+    compute: Callable[..., At]
     constants: list[Array]
     base: Padding | None = None
 
@@ -46,7 +57,7 @@ def conv(node: Conv, source: Tensor, output: Tensor, machine: Machine, stage: Ou
     over_bits = source.is_bits and node.weight_kind != "int8" and not node.is_depthwise
     sums = (_over_bits if over_bits else _over_values)(node, source, output, channels, machine)
     if isinstance(stage, Threshold):
-        return _thresholded(sums, stage, output, channels)
+        return _thresholded(sums, stage, output, channels, machine)
     at_end = rescale_parameters(stage) if isinstance(stage, Rescale) else None
     return _stored(sums, at_end, output)
 
@@ -83,12 +94,12 @@ def _over_bits(node: Conv, source: Tensor, output: Tensor, channels: int, machin
             return 0
         return tirx.min(_group(node, o, channels) * inputs // WORD_BITS, words(source.shape[0]) - span)
 
-    def compute(x: Operand, weights: Operand) -> tuple[Operand, At]:
+    def compute(x: Operand, weights: Operand) -> At:
         padded = pad(x, node.padding)
         ky, kx, k = (te.reduce_axis((0, int(end)), name) for end, name in zip((*node.kernel, span), _AXES, strict=True))
 
-        def product(y: Expr, x_: Expr, block: Expr, lane: Expr) -> Expr:
-            word = first_word(block * lanes + lane) + k
+        def product(y: Expr, x_: Expr, o: Expr) -> Expr:
+            block, lane, word = o // lanes, o % lanes, first_word(o) + k
             at = (y * node.stride[0] + ky * node.dilation[0], x_ * node.stride[1] + kx * node.dilation[1], word)
             w_at = (block, ky, kx)
             differ = padded[(padded.shape[0] - 1, *at)] ^ weights[(*w_at, weights.shape[3] - 1, k, lane)]
@@ -101,12 +112,11 @@ def _over_bits(node: Conv, source: Tensor, output: Tensor, channels: int, machin
                 return te.sum(both - 2 * popcount(differ), axis=[ky, kx, k])
             return te.sum(popcount(differ), axis=[ky, kx, k])
 
-        sums = te.compute((height, width, channels // lanes, lanes), product, name=SUMS)
-        found = _by_channel(sums, lanes)
+        sums = te.compute((height, width, channels), product, name=SUMS)
         if not ternary or masked:
-            return sums, found
+            return lambda *at: sums[at]
         present = _count_nonzero(padded, node, output, popcount)
-        return sums, lambda y, x_, c: present[y, x_] - 2 * found(y, x_, c)
+        return lambda y, x_, c: present[y, x_] - 2 * sums[y, x_, c]
 
     packed = bit_weights(node, source, channels, lanes, masked)
     return Sums(compute, [packed], None if ternary else padding_of(node, source, output, channels))
@@ -143,7 +153,7 @@ def _over_values(node: Conv, source: Tensor, output: Tensor, channels: int, mach
     top, left, bottom, right = node.padding
     padded_shape = (source.shape[1] + top + bottom, source.shape[2] + left + right, source.shape[0])
 
-    def compute(x: Operand, weights: Operand) -> tuple[Operand, At]:
+    def compute(x: Operand, weights: Operand) -> At:
         def padded(y: Expr, x_: Expr, c: Expr) -> Expr:
             at = (y - top, x_ - left, c)
             found = x[at] if are_codes else value(x, source, *at).astype(held)
@@ -155,17 +165,16 @@ def _over_values(node: Conv, source: Tensor, output: Tensor, channels: int, mach
         values = te.compute(padded_shape, padded, name="values")
         ky, kx, i = (te.reduce_axis((0, int(n)), axis) for n, axis in zip((*node.kernel, inputs), _AXES, strict=True))
 
-        def product(y: Expr, x_: Expr, block: Expr, lane: Expr) -> Expr:
+        def product(y: Expr, x_: Expr, o: Expr) -> Expr:
             at = (y * node.stride[0] + ky * node.dilation[0], x_ * node.stride[1] + kx * node.dilation[1])
-            channel = _group(node, block * lanes + lane, channels) * inputs + i
+            channel = _group(node, o, channels) * inputs + i
             found = values[(*at, channel)].astype(kind)
             if are_codes and zero_point:
                 found = found - zero_point
-            return te.sum(found * weights[block, ky, kx, i, lane].astype(kind), axis=[ky, kx, i])
+            return te.sum(found * weights[o // lanes, ky, kx, i, o % lanes].astype(kind), axis=[ky, kx, i])
 
-        sums = te.compute((height, width, channels // lanes, lanes), product, name=SUMS)
-        found = _by_channel(sums, lanes)
-        return sums, lambda *at: int32(found(*at))
+        sums = te.compute((height, width, channels), product, name=SUMS)
+        return lambda *at: sums[at].astype("int32")
 
     return Sums(compute, [value_weights(node, channels, lanes)])
 
@@ -179,17 +188,13 @@ def _group(node: Conv, o: Expr, channels: int) -> Expr:
     return group if channels == outputs else tirx.min(group, node.groups - 1)
 
 
-def _by_channel(sums: Operand, lanes: int) -> At:
-    return lambda y, x, c: sums[y, x, c // lanes, c % lanes]
-
-
 def _stored(sums: Sums, rescaling: Array | None, output: Tensor) -> Kernel:
     channels, height, width = output.shape
     base = sums.base.constants(sums.base.total) if sums.base else []
     extra = [] if rescaling is None else [rescaling]
 
     def compute(x: Operand, *constants: Operand) -> Operand:
-        _, found = sums.compute(x, *constants[: len(sums.constants)])
+        found = sums.compute(x, *constants[: len(sums.constants)])
         rest = constants[len(sums.constants) :]
 
         def at(y: Expr, x_: Expr, c: Expr) -> Expr:
@@ -203,28 +208,29 @@ def _stored(sums: Sums, rescaling: Array | None, output: Tensor) -> Kernel:
     return Kernel(compute, [*sums.constants, *base, *extra])
 
 
-def _thresholded(sums: Sums, stage: Threshold, output: Tensor, channels: int) -> Kernel:
+def _thresholded(sums: Sums, stage: Threshold, output: Tensor, channels: int, machine: Machine) -> Kernel:
     """Channels that are none get limits that no sum reaches, so that their bits are 0."""
     if sums.base:
-        return _mismatches_thresholded(sums, sums.base, stage, output, channels)
+        return _mismatches_thresholded(sums, sums.base, stage, output, channels, machine)
     limits = np.stack([padded_rows(stage.lo, channels, INT32_MIN), padded_rows(stage.hi, channels, INT32_MAX)])
 
     def compute(x: Operand, *constants: Operand) -> Operand:
-        _, found = sums.compute(x, *constants[:-1])
-
-        def sign(y: Expr, x_: Expr, c: Expr) -> Expr:
-            return found(y, x_, c) < constants[-1][0, c]
-
-        def nonzero(y: Expr, x_: Expr, c: Expr) -> Expr:
-            acc = found(y, x_, c)
-            return tirx.any(acc < constants[-1][0, c], acc >= constants[-1][1, c])
-
-        return pack(sign, nonzero, output)
+        found, limits = sums.compute(x, *constants[:-1]), constants[-1]
+        if machine.has_masks:  # which are made of what is stored
+            found = te.compute((*output.shape[1:], channels), found, name=ACCUMULATORS)
+        return pack(
+            lambda y, x_, c: found(y, x_, c) < limits[0, c],
+            lambda y, x_, c: found(y, x_, c) >= limits[1, c],
+            output,
+            machine,
+        )
 
     return Kernel(compute, [*sums.constants, limits.astype(np.int32)])
 
 
-def _mismatches_thresholded(sums: Sums, base: Padding, stage: Threshold, output: Tensor, channels: int) -> Kernel:
+def _mismatches_thresholded(
+    sums: Sums, base: Padding, stage: Threshold, output: Tensor, channels: int, machine: Machine
+) -> Kernel:
     """base - 2·sum < lo is sum >= ⌊(base - lo) / 2⌋ + 1, base - 2·sum >= hi is sum < ⌊(base - hi) / 2⌋ + 1."""
     total = base.total.astype(np.int64)
     below, reaches = (
@@ -236,16 +242,14 @@ def _mismatches_thresholded(sums: Sums, base: Padding, stage: Threshold, output:
     constants = [*sums.constants, *base.constants(*tables)]
 
     def compute(x: Operand, *constants: Operand) -> Operand:
-        _, found = sums.compute(x, *constants[: len(sums.constants)])
+        found = sums.compute(x, *constants[: len(sums.constants)])
         rest = constants[len(sums.constants) :]
 
-        def sign(y: Expr, x_: Expr, c: Expr) -> Expr:
-            return found(y, x_, c) >= base.at(rest, y, x_, c)
-
-        def nonzero(y: Expr, x_: Expr, c: Expr) -> Expr:
-            reaches = found(y, x_, c) < base.at(rest, y, x_, c, table=1)
-            return tirx.any(sign(y, x_, c), reaches)
-
-        return pack(sign, nonzero, output)
+        return pack(
+            lambda y, x_, c: found(y, x_, c) >= base.at(rest, y, x_, c),
+            lambda y, x_, c: found(y, x_, c) < base.at(rest, y, x_, c, table=1),
+            output,
+            machine,
+        )
 
     return Kernel(compute, constants)

@@ -18,11 +18,20 @@ COUNT = "trit_count_bits"  # the C sources' function
 
 @dataclass(frozen=True)
 class Machine:
-    """`lanes` 32-bit values in a vector, `registers` of which accumulate; in C one value at a time."""
+    """`lanes` 32-bit values in a vector, `registers` of which accumulate; in C one value at a time.
+
+    `has_masks`: an instruction makes a word of the signs of 32 bytes.
+    """
 
     lanes: int
     registers: int
+    has_masks: bool = False
     is_c: bool = False
+
+    def word_of(self, is_set: Any) -> Any:
+        """The word of 32 conditions, a vector; LLVM makes of this what the processor has for it."""
+        flags = tirx.Select(is_set, tirx.const(-1, "int8x32"), tirx.const(0, "int8x32"))
+        return tirx.call_llvm_pure_intrin("int32", "llvm.x86.avx2.pmovmskb", flags).astype("uint32")
 
     def popcount(self, word: Any) -> Any:
         """Bits of a word, as int32. TVM's C target has no popcount of its own."""
@@ -65,8 +74,8 @@ def machine_of(target: Any) -> Machine:
     features = ("avx512f", "avx2") if not is_aarch64(target) else ()
     found = [name for name in features if tvm.target.codegen.target_has_features(name, target)]
     if "avx512f" in found:
-        return Machine(16, 16)
-    return Machine(8, 8) if found else Machine(4, 16 if is_aarch64(target) else 8)
+        return Machine(16, 16, has_masks=True)
+    return Machine(8, 8, has_masks=True) if found else Machine(4, 16 if is_aarch64(target) else 8)
 
 
 def _target(mcpu: str, triple: str) -> Any:

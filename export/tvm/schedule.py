@@ -9,7 +9,7 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
-from trit.export.tvm.conv import SUMS
+from trit.export.tvm.conv import ACCUMULATORS, SUMS
 from trit.export.tvm.legalize import OPERATOR
 from trit.export.tvm.machine import Machine, machine_of
 from trit.runtime.bits import WORD_BITS
@@ -49,7 +49,8 @@ def tile_convolution(made: Any, machine: Machine, choose: Choose) -> None:
     For each row, tile of positions and tile of channels: the taps, and innermost the tile's positions and blocks.
     """
     sums, stages = made.get_sblock(SUMS), _stages(made)
-    _, width, blocks, lanes, *_ = (int(axis.dom.extent) for axis in made.get(sums).iter_vars)
+    width, channels = (int(axis.dom.extent) for axis in made.get(sums).iter_vars[1:3])
+    lanes = machine.lanes
     widths = _divisors(width, machine.registers)
     positions = choose(made, widths, max(size for size in widths if 2 * size <= max(2, machine.registers)))
     sizes = _divisors(machine.registers, machine.registers // positions)
@@ -60,44 +61,49 @@ def tile_convolution(made: Any, machine: Machine, choose: Choose) -> None:
     else:
         if _extent(made, made.get_loops(out)[-1]) % lanes:
             out = made.cache_write(sums, 0, "local")  # and what is stored is cut to the channels that there are
-            y, x, *channel = made.get_loops(out)
-            block, lane = channel
-        else:
-            y, x, channel = made.get_loops(out)
-            block, lane = made.split(channel, [None, lanes])
+        y, x, channel = made.get_loops(out)
+        tile, block_in, lane = made.split(channel, [None, _largest_divisor(channels // lanes, most), lanes])
         x_tile, x_in = made.split(x, [None, positions])
-        tile, block_in = made.split(block, [None, _largest_divisor(blocks, most)])
         made.reorder(y, x_tile, tile, x_in, block_in, lane)
         _vectorize(made, lane)
+    if ACCUMULATORS in stages:
+        accumulators = made.get_sblock(ACCUMULATORS)
+        made.compute_at(accumulators, tile, preserve_unit_loops=True)
+        *_, x, channel = made.get_loops(accumulators)
+        _unroll_tile(made, x, *made.split(channel, [None, lanes]))
+        made.set_scope(accumulators, 0, "local")
     made.compute_at(sums, tile, preserve_unit_loops=True)
-    _tile_sums(made, sums)
+    _tile_sums(made, sums, lanes)
 
 
 def _tile_bits(made: Any, out: Any, positions: int, most: int, lanes: int) -> Any:
-    """Tiles of whole words, or of parts of one; returns the loop over them."""
-    plane, y, x, word, bit = made.get_loops(out)
+    """Tiles of whole words, or of parts of one where they are made bit by bit; returns the loop over them."""
+    plane, y, x, word, *bits = made.get_loops(out)
     blocks = WORD_BITS // lanes  # of a word
     x_tile, x_in = made.split(x, [None, positions])
-    if most >= blocks:
-        tile, word_in = made.split(word, [None, _largest_divisor(_extent(made, word), most // blocks)])
-        made.reorder(y, x_tile, tile, x_in, word_in, plane, bit)
-        made.decompose_reduction(out, bit)
+    if most >= blocks or not bits:
+        tile, word_in = made.split(word, [None, _largest_divisor(_extent(made, word), max(1, most // blocks))])
+        made.reorder(y, x_tile, tile, x_in, word_in, plane, *bits)
+        if bits:
+            made.decompose_reduction(out, *bits)
     else:
-        tile, bit = made.split(bit, [None, _largest_divisor(blocks, most) * lanes])
+        tile, bit = made.split(*bits, [None, _largest_divisor(blocks, most) * lanes])
         made.reorder(y, x_tile, word, tile, x_in, plane, bit)
         made.decompose_reduction(out, tile)
+        bits = [bit]
     if lanes > 1:
-        for loop in (x_in, plane, bit):
+        for loop in (x_in, plane, *bits):
             made.unroll(loop)
     return tile
 
 
-def _tile_sums(made: Any, sums: Any) -> None:
-    y, x, block, lane, ky, kx, k = made.get_loops(sums)[-7:]
+def _tile_sums(made: Any, sums: Any, lanes: int) -> None:
+    y, x, channel, ky, kx, k = made.get_loops(sums)[-6:]
+    block, lane = made.split(channel, [None, lanes])
     made.reorder(ky, kx, k, y, x, block, lane)
-    if _extent(made, lane) > 1:
+    if lanes > 1:
         made.set_scope(sums, 0, "local")  # a scope that C does not know
-    if _extent(made, lane) == 1:
+    else:
         _unroll_taps(made, [ky, kx, k])
     _unroll_tile(made, x, block, lane)
     start = made.decompose_reduction(sums, ky)

@@ -35,24 +35,24 @@ def as_module(function: Any) -> Any:
     return tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
 
 
-def function_seconds(graph: Graph, target: Any) -> dict[str, float]:
-    """Seconds of the function that gives each tensor which is stored, by its name; INPUT is the input's new layout."""
+def function_timers(graph: Graph, target: Any) -> dict[str, Callable[[], float]]:
+    """For each tensor that is stored, by its name, the timer of what gives it; INPUT is the input's new layout."""
     module = schedule(relax.transform.LegalizeOps()(legalize(to_relax(graph), target)), target)
-    taken = {
-        name: timer(function, target)()
-        for name, function in module.functions_items()
-        if isinstance(function, tirx.PrimFunc)
-    }
+    made = {name: timer(f, target) for name, f in module.functions_items() if isinstance(f, tirx.PrimFunc)}
     tensors = {variable(index): node.output for index, node in enumerate(graph.nodes)}
-    seconds: dict[str, float] = {}
-    before = 0.0  # the products of scores, which have no node of their own
+    timers: dict[str, Callable[[], float]] = {}
+    before: Callable[[], float] | None = None  # of the products of scores, which have no node of their own
     for block in module["main"].body.blocks:
         for binding in block.bindings:
             if not isinstance(binding.value, relax.Call):
                 continue
-            time, tensor = taken[binding.value.args[0]], tensors.get(binding.var.name)
-            if tensor is None and seconds:
-                before = time
+            measure, tensor = made[binding.value.args[0]], tensors.get(binding.var.name)
+            if tensor is None and timers:
+                before = measure
             else:
-                seconds[tensor or INPUT] = before + time
-    return seconds
+                timers[tensor or INPUT] = _both(before, measure) if before else measure
+    return timers
+
+
+def _both(one: Callable[[], float], other: Callable[[], float]) -> Callable[[], float]:
+    return lambda: one() + other()

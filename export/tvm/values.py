@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tvm import te, tirx
 
 from trit.export.graph import Pads, Tensor
+from trit.export.tvm.machine import Machine
 from trit.runtime.bits import WORD_BITS, words
 
 Array = npt.NDArray[Any]
@@ -93,20 +94,32 @@ def pad(x: Operand, padding: Pads) -> Operand:
     return te.compute((planes, height + top + bottom, width + left + right, count), word, name="padded")
 
 
-def pack(sign: At, nonzero: At, target: Tensor) -> Operand:
-    """Planes of bits: sign(y, x, c) and, for ternary ones, nonzero(y, x, c)."""
+def pack(minus: At, plus: At, target: Tensor, machine: Machine | None = None) -> Operand:
+    """Planes of the bits of levels: where is minus(y, x, c) true, and plus(y, x, c)? Never both.
+
+    Where a machine is given, channels up to whole words exist, and c may be 32 of them at once.
+    """
     channels, height, width = target.shape
     planes = 2 if target.kind == "ternary" else 1
+    shape = (planes, height, width, words(channels))
+    if machine is not None and machine.has_masks:
+
+        def word_at_once(plane: Expr, y: Expr, x: Expr, word: Expr) -> Expr:
+            at = (y, x, tirx.Ramp(word * WORD_BITS, 1, WORD_BITS))
+            sign = machine.word_of(minus(*at))
+            return sign if planes == 1 else tirx.Select(plane == 1, sign, sign | machine.word_of(plus(*at)))
+
+        return te.compute(shape, word_at_once, name="bits")
     bit = te.reduce_axis((0, WORD_BITS), "bit")
 
     def word_of(plane: Expr, y: Expr, x: Expr, word: Expr) -> Expr:
-        channel = word * WORD_BITS + bit
-        is_set = sign(y, x, channel)
+        at = (y, x, word * WORD_BITS + bit)
+        is_set = minus(*at)
         if planes == 2:
-            is_set = tirx.Select(plane == 1, is_set, nonzero(y, x, channel))
+            is_set = tirx.any(is_set, tirx.all(plane == 0, plus(*at)))
         return either(tirx.Select(is_set, one_bit(bit.var), uint32(0)), axis=[bit])
 
-    return te.compute((planes, height, width, words(channels)), word_of, name="bits")
+    return te.compute(shape, word_of, name="bits")
 
 
 def pack_levels(level: At, target: Tensor) -> Operand:
@@ -118,7 +131,7 @@ def pack_levels(level: At, target: Tensor) -> Operand:
             return level(y, x, c)
         return tirx.if_then_else(c < channels, level(y, x, c), tirx.const(0, "int32"))
 
-    return pack(lambda *at: used(*at) < 0, lambda *at: used(*at) != 0, target)
+    return pack(lambda *at: used(*at) < 0, lambda *at: used(*at) > 0, target)
 
 
 def padded_rows(rows: Array, channels: int, fill: int) -> Array:
