@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import backends_tvm
+from benchmarks.backends_operators import operators
 from benchmarks.report import Row, interleaved, milliseconds, ratio, run
 from trit.export.graph import Graph
 from trit.export.lower import lower
@@ -31,7 +33,8 @@ NETWORK = "cifar10-ternary-vgg"
 
 
 def main() -> None:
-    run("Backends, one thread", {"onnxruntime": with_onnxruntime, "sizes": sizes})
+    with_tvm = {f"tvm {name}": part for name, part in backends_tvm.PARTS.items()}
+    run("Backends, one thread", {"onnxruntime": with_onnxruntime, **with_tvm, "operators": operators, "sizes": sizes})
 
 
 @cache

@@ -41,7 +41,7 @@ static int bring_in(const kernel *k, const trit_tensor *t, const uint8_t *image,
     if (trit_is_bits(t->kind))
         return pack_planar(k->variant, (const int8_t *)image, t->channels, pixels, t->kind, (uint32_t *)to);
     if (t->kind == TRIT_KIND_UINT8)
-        transpose_bytes(image, t->channels, pixels, (uint8_t *)to);
+        interleave_bytes(image, t->channels, pixels, (uint8_t *)to);
     else
         transpose_words((const uint32_t *)(const void *)image, t->channels, pixels, (uint32_t *)to);
     return 1;
@@ -52,7 +52,7 @@ static void bring_out(const kernel *k, const trit_tensor *t, const void *from, u
     if (trit_is_bits(t->kind))
         unpack_planar(k->variant, (const uint32_t *)from, t->channels, pixels, t->kind, (int8_t *)image);
     else if (t->kind == TRIT_KIND_UINT8)
-        transpose_bytes((const uint8_t *)from, pixels, t->channels, image);
+        separate_bytes((const uint8_t *)from, t->channels, pixels, image);
     else if (t->kind == TRIT_KIND_INT32)
         transpose_words((const uint32_t *)from, pixels, t->channels, (uint32_t *)(void *)image);
     else

@@ -131,20 +131,55 @@ void unpack_planar(trit_variant variant, const uint32_t *x, uint32_t channels, u
     unpack_anywhere(x, channels, pixels, kind, z);
 }
 
-/* Tiles, so that neither side's lines leave the cache before they are full. */
-#define TRANSPOSE(type)                                                                          \
-    enum { TILE = 64 / sizeof(type) };                                                           \
-    uint32_t first, i, j;                                                                        \
-    for (first = 0; first < columns; first += TILE) {                                            \
-        uint32_t end = columns - first < TILE ? columns : first + TILE;                          \
-        for (i = 0; i < rows; i++)                                                               \
-            for (j = first; j < end; j++) z[(size_t)j * rows + i] = x[(size_t)i * columns + j];  \
-    }
+enum { BYTES = 4 }; /* channels whose bytes move as one word */
 
-void transpose_bytes(const uint8_t *x, uint32_t rows, uint32_t columns, uint8_t *z) {
-    TRANSPOSE(uint8_t)
+/* `count` bytes of each of four rows to and from words, `stride` bytes apart. */
+TRIT_INLINE void words_of_rows(const uint8_t *x, size_t pixels, uint32_t count, uint8_t *z, size_t stride) {
+    uint32_t word[BLOCK], i;
+    for (i = 0; i < count; i++)
+        word[i] = x[i] | (uint32_t)x[pixels + i] << 8 | (uint32_t)x[2 * pixels + i] << 16 |
+                  (uint32_t)x[3 * pixels + i] << 24;
+    for (i = 0; i < count; i++) memcpy(z + i * stride, &word[i], BYTES);
 }
 
+TRIT_INLINE void rows_of_words(const uint8_t *x, size_t stride, uint32_t count, uint8_t *z, size_t pixels) {
+    uint32_t word[BLOCK], i, row;
+    for (i = 0; i < count; i++) memcpy(&word[i], x + i * stride, BYTES);
+    for (row = 0; row < BYTES; row++)
+        for (i = 0; i < count; i++) z[row * pixels + i] = (uint8_t)(word[i] >> (8 * row));
+}
+
+void interleave_bytes(const uint8_t *x, uint32_t channels, uint32_t pixels, uint8_t *z) {
+    uint32_t first, c, i;
+    for (first = 0; first < pixels; first += BLOCK) {
+        uint32_t count = pixels - first < BLOCK ? pixels - first : BLOCK;
+        uint8_t *to = z + (size_t)first * channels;
+        for (c = 0; c + BYTES <= channels; c += BYTES)
+            words_of_rows(x + (size_t)c * pixels + first, pixels, count, to + c, channels);
+        for (; c < channels; c++)
+            for (i = 0; i < count; i++) to[(size_t)i * channels + c] = x[(size_t)c * pixels + first + i];
+    }
+}
+
+void separate_bytes(const uint8_t *x, uint32_t channels, uint32_t pixels, uint8_t *z) {
+    uint32_t first, c, i;
+    for (first = 0; first < pixels; first += BLOCK) {
+        uint32_t count = pixels - first < BLOCK ? pixels - first : BLOCK;
+        const uint8_t *from = x + (size_t)first * channels;
+        for (c = 0; c + BYTES <= channels; c += BYTES)
+            rows_of_words(from + c, channels, count, z + (size_t)c * pixels + first, pixels);
+        for (; c < channels; c++)
+            for (i = 0; i < count; i++) z[(size_t)c * pixels + first + i] = from[(size_t)i * channels + c];
+    }
+}
+
+/* Tiles, so that neither side's lines leave the cache before they are full. */
 void transpose_words(const uint32_t *x, uint32_t rows, uint32_t columns, uint32_t *z) {
-    TRANSPOSE(uint32_t)
+    enum { TILE = 16 };
+    uint32_t first, i, j;
+    for (first = 0; first < columns; first += TILE) {
+        uint32_t end = columns - first < TILE ? columns : first + TILE;
+        for (i = 0; i < rows; i++)
+            for (j = first; j < end; j++) z[(size_t)j * rows + i] = x[(size_t)i * columns + j];
+    }
 }

@@ -12,8 +12,11 @@ int pack_planar(trit_variant variant, const int8_t *x, uint32_t channels, uint32
 void unpack_planar(trit_variant variant, const uint32_t *x, uint32_t channels, uint32_t pixels, uint32_t kind,
                    int8_t *z);
 
+/* Bytes (channels, pixels) to (pixels, channels), and back. */
+void interleave_bytes(const uint8_t *x, uint32_t channels, uint32_t pixels, uint8_t *z);
+void separate_bytes(const uint8_t *x, uint32_t channels, uint32_t pixels, uint8_t *z);
+
 /* z[j][i] = x[i][j] for `rows` rows of x. */
-void transpose_bytes(const uint8_t *x, uint32_t rows, uint32_t columns, uint8_t *z);
 void transpose_words(const uint32_t *x, uint32_t rows, uint32_t columns, uint32_t *z);
 
 #endif
