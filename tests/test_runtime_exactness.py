@@ -127,6 +127,15 @@ def test_long_strings(activation: str, weights: str) -> None:
     assert_same_bits(graph, random_input(graph, 2, rng))
 
 
+@pytest.mark.parametrize("weights", ["binary", "ternary", "int8"])
+def test_windows_longer_than_what_is_gathered_at_once(weights: str) -> None:
+    rng = np.random.default_rng(4)
+    build = builder(rng, (12_001, 1, 1), 7)
+    build.conv(40, weights, (1, 1), padding=(0, 0, 0, 0))
+    graph = score(build)
+    assert_same_bits(graph, random_input(graph, 2, rng))
+
+
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "dilation", "padding"),
     [

@@ -22,6 +22,7 @@
 
 int trit_conv_bits_avx512(const trit_call *c);
 int trit_conv_bytes_avx512(const trit_call *c);
+int trit_conv_int8_avx512(const trit_call *c);
 
 #define AVX512_LANES 16u
 #define AVX512_BLOCKS (TRIT_WORD_BITS / AVX512_LANES) /* of an output word */

@@ -98,8 +98,9 @@ void trit_conv_run(const trit_call *c) {
     int is_int8 = TRIT_USES_CONV_INT8 && (!packed || c->step->weight_kind == TRIT_KIND_INT8);
     int is_depthwise = TRIT_USES_CONV_DEPTHWISE && trit_conv_is_depthwise(c);
     int (*kernel)(const trit_call *) = is_bytes ? kernels->conv_bytes : kernels->conv_bits;
-    if (is_depthwise) kernel = kernels->conv_depthwise;
-    if (!is_int8 && kernel && kernel(c)) return;
+    if (is_int8) kernel = is_depthwise ? NULL : kernels->conv_int8;
+    if (is_depthwise && !is_int8) kernel = kernels->conv_depthwise;
+    if (kernel && kernel(c)) return;
     if (is_depthwise)
         trit_conv_depthwise(c);
     else if (is_int8)

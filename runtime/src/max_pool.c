@@ -63,6 +63,25 @@ static void pool_values(const trit_call *c, const trit_span *rows, const trit_sp
     trit_store(c->out, c->z, pixel, word, best);
 }
 
+/* Codes as they are: the zero point does not change their order. A minimum is the maximum of the complements. */
+static void pool_codes(const trit_call *c, const trit_span *rows, const trit_span *columns, uint32_t pixel, uint32_t word,
+                       uint32_t minimum) {
+    uint32_t channels = c->in->channels, count = trit_channels_in_word(channels, word), ky, kx, i;
+    uint8_t best[TRIT_WORD_BITS] = {0}, flip[TRIT_WORD_BITS];
+    uint8_t *out = (uint8_t *)c->z + (size_t)pixel * channels + word * TRIT_WORD_BITS;
+    for (i = 0; i < TRIT_WORD_BITS; i++) flip[i] = (minimum >> i) & 1 ? UINT8_MAX : 0;
+    for (ky = rows->first; ky < rows->end; ky++) {
+        const uint8_t *at = (const uint8_t *)c->x +
+                            trit_tap_pixel(c, *rows, *columns, ky, columns->first) * channels + word * TRIT_WORD_BITS;
+        for (kx = columns->first; kx < columns->end; kx++, at += channels)
+            for (i = 0; i < count; i++) {
+                uint8_t code = at[i] ^ flip[i];
+                best[i] = code > best[i] ? code : best[i];
+            }
+    }
+    for (i = 0; i < count; i++) out[i] = best[i] ^ flip[i];
+}
+
 void trit_max_pool_run(const trit_call *c) {
     const TRIT_FLASH uint32_t *minimum = c->step->parameters ? trit_words_at(c, c->step->parameters, 0) : NULL;
     uint32_t y, x, word, pixel = 0, words = trit_words(c->out->channels);
@@ -73,6 +92,8 @@ void trit_max_pool_run(const trit_call *c) {
             for (word = 0; word < words; word++) {
                 if (trit_kind_is(TRIT_USES_MAX_POOL, TRIT_KIND_BITS, c->in->kind))
                     pool_bits(c, &rows, &columns, pixel, word, minimum ? minimum[word] : 0);
+                else if (trit_kind_is(TRIT_USES_MAX_POOL, TRIT_KIND_BIT(UINT8), c->in->kind))
+                    pool_codes(c, &rows, &columns, pixel, word, minimum ? minimum[word] : 0);
                 else
                     pool_values(c, &rows, &columns, pixel, word, minimum ? minimum[word] : 0);
             }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The output stage, whichever operator it ends: what it requires, and how it stores. */
-#include "output.h"
+#include "kernels.h"
 
 static trit_status check_parameters(const trit_call *c) {
     if (c->out->kind == TRIT_KIND_INT32) return c->step->parameters == 0 ? TRIT_OK : TRIT_BAD_STEP;
@@ -58,11 +58,12 @@ void trit_store_channels(const trit_call *c, uint32_t pixel, uint32_t first, uin
 
 void trit_store_tensor(const trit_call *c) {
     uint32_t pixels = c->in->height * c->in->width, words = trit_words(c->in->channels), pixel, word;
+    trit_store_word *store = trit_store_of(c);
     int32_t values[TRIT_WORD_BITS];
     for (pixel = 0; pixel < pixels; pixel++) {
         for (word = 0; word < words; word++) {
             trit_load(c->in, c->x, pixel, word, values);
-            trit_store_output(c, pixel, word, values);
+            store(c, pixel, word, values);
         }
     }
 }

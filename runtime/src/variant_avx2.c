@@ -9,7 +9,12 @@ static int has_avx2(void) {
     return trit_x86_has(0x06) && trit_x86_has_extended(1u << 5, 0);
 }
 
-const trit_kernels trit_kernels_avx2 = {has_avx2, trit_conv_bits_avx2, trit_conv_bytes_avx2, NULL};
+AVX2 static void store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
+    avx2_conv_store(c, pixel, word, acc);
+}
+
+const trit_kernels trit_kernels_avx2 = {has_avx2, trit_conv_bits_avx2, trit_conv_bytes_avx2, NULL,
+                                         trit_conv_int8_avx2, store};
 
 #else
 
@@ -17,6 +22,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_avx2 = {never, NULL, NULL, NULL};
+const trit_kernels trit_kernels_avx2 = {never, NULL, NULL, NULL, NULL, NULL};
 
 #endif

@@ -10,7 +10,14 @@ static int has_avx512(void) {
     return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vbmi | vnni | vpopcntdq);
 }
 
-const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512, NULL};
+AVX512 static void store(const trit_call *c, uint32_t pixel, uint32_t word,
+                                     const int32_t acc[TRIT_WORD_BITS]) {
+    const __m512i values[AVX512_BLOCKS] = {avx512_load(acc), avx512_load(acc + AVX512_LANES)};
+    avx512_conv_store(c, pixel, word, values);
+}
+
+const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512, NULL,
+                                           trit_conv_int8_avx512, store};
 
 #else
 
@@ -18,6 +25,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_avx512 = {never, NULL, NULL, NULL};
+const trit_kernels trit_kernels_avx512 = {never, NULL, NULL, NULL, NULL, NULL};
 
 #endif

@@ -14,6 +14,8 @@ const trit_kernels trit_kernels_carry_save = {
     TRIT_USES_CONV_BITS ? trit_conv_bits_carry_save : NULL,
     TRIT_USES_CONV_BYTES ? trit_conv_bytes_lookup : NULL,
     TRIT_USES_CONV_DEPTHWISE ? trit_conv_depthwise_sliced : NULL,
+    NULL,
+    NULL,
 };
 
 #else
@@ -22,6 +24,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_carry_save = {never, NULL, NULL, NULL};
+const trit_kernels trit_kernels_carry_save = {never, NULL, NULL, NULL, NULL, NULL};
 
 #endif

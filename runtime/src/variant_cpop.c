@@ -13,6 +13,8 @@ const trit_kernels trit_kernels_cpop = {
     TRIT_USES_CONV_BITS ? trit_conv_bits_cpop : NULL,
     TRIT_USES_CONV_BYTES ? trit_conv_bytes_lookup : NULL,
     TRIT_USES_CONV_DEPTHWISE ? trit_conv_depthwise_sliced : NULL,
+    NULL,
+    NULL,
 };
 
 #else
@@ -21,6 +23,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_cpop = {never, NULL, NULL, NULL};
+const trit_kernels trit_kernels_cpop = {never, NULL, NULL, NULL, NULL, NULL};
 
 #endif

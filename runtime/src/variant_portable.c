@@ -8,7 +8,7 @@ static int always(void) {
     return 1;
 }
 
-const trit_kernels trit_kernels_portable = {always, trit_conv_bits_portable, NULL, NULL};
+const trit_kernels trit_kernels_portable = {always, trit_conv_bits_portable, NULL, NULL, NULL, NULL};
 
 #else
 
@@ -16,6 +16,6 @@ static int never(void) {
     return 0;
 }
 
-const trit_kernels trit_kernels_portable = {never, NULL, NULL, NULL};
+const trit_kernels trit_kernels_portable = {never, NULL, NULL, NULL, NULL, NULL};
 
 #endif
