@@ -175,8 +175,9 @@ def test_what_does_not_reduce_is_named_in_one_line(name: str) -> None:
 def test_channels_of_different_scale_are_named() -> None:
     draft = Draft(3, 8, 8)
     pixels = Pixels(std=parse_numbers("0.229,0.224,0.225", "--std"))
+    weights = draft.rng.integers(-9, 9, (4, 3, 3, 3)).astype(f)
     with pytest.raises(GraphError, match=r"node Conv_0 \(Conv\): its input channels have different scales"):
-        imported(draft.model(conv(draft, "x")), pixels)
+        imported(draft.model(draft.op("Conv", "x", weights)), pixels)
 
 
 def test_two_inputs_and_two_outputs_are_named() -> None:

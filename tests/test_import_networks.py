@@ -279,6 +279,16 @@ def test_pixels_by_mean_and_deviation() -> None:
         assert ["not exact" in note for note in found.notes] == [True] * pads[0]
 
 
+@pytest.mark.parametrize("pad", [0, 1])
+def test_pixels_by_mean_and_deviation_a_channel(pad: int) -> None:
+    """No integers have the scales of three channels; 8-bit weights come near them, and the report says so."""
+    pixels = Pixels(mean=parse_numbers("0.49,0.48,0.45", "--mean"), std=parse_numbers("0.247,0.244,0.262", "--std"))
+    draft = Draft(3, 9, 9)
+    x = draft.op("Conv", "x", draft.ternary(6, 3, 3, 3), draft.rng.normal(0, 1, 6).astype(f), pads=[pad] * 4)
+    found = assert_same(draft.model(draft.op("Flatten", x)), pixels, tolerance=1e-3, classes=False)
+    assert "not exactly" in found.notes[0] and "different scales" in (found.layers[0].why_not or "")
+
+
 def test_integer_images_with_the_scaling_in_the_graph() -> None:
     draft = Draft(28, 28, kind=onnx.TensorProto.UINT8)
     x = draft.op("Div", draft.op("Cast", "x", to=1), f(255))

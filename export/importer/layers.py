@@ -11,6 +11,7 @@ import numpy as np
 
 from trit.export.graph import INT32_MIN, Pads, Pair
 from trit.export.importer.functions import Domain
+from trit.export.importer.mixed import is_mixed, mixed
 from trit.export.importer.network import IMAGE, Network
 from trit.export.importer.quantize import EXPECTED, Line, line_of
 from trit.export.importer.source import Array, Operation
@@ -39,7 +40,7 @@ def _grid(operation: Operation, weights: Array, network: Network) -> GridWeights
     if found is not None:
         return found
     if network.round_weights and np.isfinite(weights).all():
-        network.rounded.add(operation.name)
+        network.why_not_packed[operation.name] = "real weights, rounded to 8 bits"
         return rounded_weights(weights)
     levels = len(np.unique(np.abs(np.asarray(weights[0], np.float64))))
     raise operation.error(f"has real weights ({levels} magnitudes in output channel 0); {_WEIGHTS}")
@@ -65,6 +66,11 @@ def convolve(
         sums = _sums(grid.scales, values)
         constant = [c + real.fill * total for c, total in zip(constant, sums, strict=True)]
         line = replace(line, offsets=[offset - real.fill for offset in line.offsets])
+    if geometry.groups == 1 and is_mixed(line) and not real.fill:
+        found = mixed(operation, line, values, any(geometry.pads), network)
+        constant = [bias + s * c for bias, s, c in zip(constant, grid.scales, found.constant, strict=True)]
+        tensor = _accumulated(operation, operator, found.line, found.values, geometry, network, bits)
+        return network.line((tensor,), [found.unit * s for s in grid.scales], constant, operation.name)
     scales = _scales(operation, line, geometry.groups)
     values = _signed(values, line, geometry.groups)
     if any(line.offsets) and not any(geometry.pads):

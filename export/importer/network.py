@@ -43,7 +43,7 @@ class Network:
         self.lowering.name_of("scores")
         self.batch = batch  # that the source's reshapes are written for
         self.round_weights = False  # that are on no grid
-        self.rounded: set[str] = set()  # the operations whose weights were
+        self.why_not_packed: dict[str, str] = {}  # by operation, where it is not for the weights' levels
         self.layers: list[Layer] = []
         self.notes: list[str] = []
         self.sums: dict[str, tuple[str, tuple[int, int]]] = {}  # a sum over all positions: of which tensor, H and W
@@ -149,6 +149,9 @@ class Network:
         bits = node.weights.size * _LEVEL_BITS[node.weight_kind]
         packed = node.weight_kind != "int8"
         most = int(np.abs(node.weights.astype(int)).max())
-        real = "real weights, rounded to 8 bits" if operation.name in self.rounded else None
-        why = None if packed else real or f"weights have {2 * most + 1} levels: 8 bits each"
+        why = (
+            None
+            if packed
+            else self.why_not_packed.get(operation.name) or f"weights have {2 * most + 1} levels: 8 bits each"
+        )
         self.layers.append(Layer(operation.name, operator, node.weight_kind, packed, why, bits_before, bits))
