@@ -23,7 +23,7 @@ class Step:
 
 def fuse(graph: Graph) -> list[Step]:
     """Steps in execution order. Nodes that the output does not depend on are left out."""
-    nodes = _needed(graph)
+    nodes = needed(graph)
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for name in node.inputs:
@@ -38,7 +38,8 @@ def fuse(graph: Graph) -> list[Step]:
     return [Step(node, fused.get(node.output)) for node in nodes if node.output not in taken]
 
 
-def _needed(graph: Graph) -> list[Node]:
+def needed(graph: Graph) -> list[Node]:
+    """The nodes that the output depends on, in execution order."""
     wanted = {graph.output}
     nodes: list[Node] = []
     for node in reversed(graph.nodes):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trit.export.exact import Channel
+from trit.export.fuse import needed
 from trit.export.graph import Graph, GraphError
 from trit.export.importer.constants import fold
 from trit.export.importer.network import Layer, Network
@@ -124,7 +125,7 @@ def _scores(source: Source, values: dict[str, Any]) -> Real:
 
 
 def _finish(source: Source, real: Real, network: Network) -> Graph:
-    """Scores of the last sums; bits and codes are summed alone."""
+    """Scores of the last sums; bits and codes are summed alone. What nothing reads is left out."""
     last = Operation("output", "", source.outputs[0], (), (), {})
     shape = network.tensor(real.parts[0]).shape
     if not np.array_equal(real.positions.reshape(-1), np.arange(np.prod(shape))):
@@ -132,7 +133,8 @@ def _finish(source: Source, real: Real, network: Network) -> Graph:
     line = line_of(last, real, network, sums=True)
     tensor = network.widened(network.added(line.parts), codes=True)
     channels = [Channel(a=scale, o=offset) for scale, offset in zip(line.scales, line.offsets, strict=True)]
-    try:
-        return network.lowering.scores(tensor, channels)
-    except GraphError as error:
-        raise GraphError(f"{error} (found after the import of every node)") from error
+    graph = network.lowering.scores(tensor, channels)
+    graph.nodes = needed(graph)
+    read = {graph.input, *(node.output for node in graph.nodes)}
+    graph.tensors = {name: found for name, found in graph.tensors.items() if name in read}
+    return graph

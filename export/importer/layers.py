@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutions and dense layers: the weights' grid, the bits or codes that they read, what a padding stands for."""
+"""Convolutions and dense layers: the weights' grid, and the bits or codes that they read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import floor
 
 import numpy as np
 
-from trit.export.graph import INT32_MIN, Pads, Pair
+from trit.export.graph import Pads, Pair
 from trit.export.importer.functions import Domain
 from trit.export.importer.mixed import is_mixed, mixed
-from trit.export.importer.network import IMAGE, Network
+from trit.export.importer.network import Network
+from trit.export.importer.padding import on_grid
 from trit.export.importer.quantize import EXPECTED, Line, line_of
 from trit.export.importer.source import Array, Operation
 from trit.export.importer.values import PADDING, Real
-from trit.export.operators import Conv, Rescale, Threshold
+from trit.export.operators import Conv
 from trit.export.weights import GridWeights, grid_weights, kind_of, rounded_weights
 
-MOST_COPIES = 4  # of an input, so that a padding fits its grid
 _WEIGHTS = (
     "weights on a grid are expected: ±s, {-s, 0, s}, or at most 8 bits an output channel; "
     "--round-weights rounds others to 8 bits, which is not exact"
@@ -66,7 +65,7 @@ def convolve(
         sums = _sums(grid.scales, values)
         constant = [c + real.fill * total for c, total in zip(constant, sums, strict=True)]
         line = replace(line, offsets=[offset - real.fill for offset in line.offsets])
-    if geometry.groups == 1 and is_mixed(line) and not real.fill:
+    if geometry.groups == 1 and is_mixed(line, any(geometry.pads)) and not real.fill:
         found = mixed(operation, line, values, any(geometry.pads), network)
         constant = [bias + s * c for bias, s, c in zip(constant, grid.scales, found.constant, strict=True)]
         tensor = _accumulated(operation, operator, found.line, found.values, geometry, network, bits)
@@ -76,18 +75,10 @@ def convolve(
     if any(line.offsets) and not any(geometry.pads):
         constant = _with_offsets(line, values, grid.scales, constant, geometry.groups)
     elif any(line.offsets):
-        ratio = _offset_in_steps(operation, line, geometry, network)
-        near = ratio.limit_denominator(MOST_COPIES)
-        if near != ratio:
-            # Inside the sum stays exact; where the window hangs over the border it is off by less than a step.
-            totals = zip(_sums(grid.scales, values), constant, strict=True)
-            constant = [bias + (ratio - near) * scales[0] * total for total, bias in totals]
-            network.notes.append(
-                f"{operation.name} pads with 0, which lies {float(-ratio):.6g} steps off its input's integers: "
-                f"{-near} is taken, so that sums at the border are not exact"
-            )
-        line, values = _with_ones(line, values, near, network)
-        scales = [scale / near.denominator for scale in scales]
+        totals = _sums(grid.scales, values)
+        line, values, copies, rest = on_grid(operation, line, values, geometry.groups, network)
+        constant = [bias + rest * scales[0] * total for total, bias in zip(totals, constant, strict=True)]
+        scales = [scale / copies for scale in scales]
     tensor = _accumulated(operation, operator, line, values, geometry, network, bits)
     per_output = len(weights) // len(scales)
     slopes = [scales[index // per_output] * s for index, s in enumerate(grid.scales)]
@@ -104,7 +95,7 @@ def dense(
     if real.fill:
         fixed = weights[:, order == PADDING].sum(axis=1, dtype=np.float64) * float(real.fill)
         bias = fixed if bias is None else fixed + np.asarray(bias, np.float64).reshape(-1)
-    if not real.is_linear and network.flatten_image(real):
+    if network.flatten_image(real, not real.is_linear):
         functions = tuple(function for function in real.functions for _ in range(real.area))
         real = replace(real, functions=functions, area=1)
     shape = network.tensor(real.parts[0]).shape
@@ -172,56 +163,6 @@ def _with_offsets(
     return found
 
 
-def _offset_in_steps(operation: Operation, line: Line, geometry: Geometry, network: Network) -> Fraction:
-    """The inputs' offset over their scale, less what the image's zero point can take."""
-    ratios = {offset / scale for offset, scale in zip(line.offsets, line.scales, strict=True)}
-    ratio = ratios.pop()
-    if line.parts == (IMAGE,):
-        ratio += network.move_zero_point(floor(-ratio))
-    if ratios or abs(ratio) > MOST_COPIES or geometry.groups != 1:
-        raise operation.error(
-            f"pads with 0, which is not on its input's grid ({float(ratio):.6g} steps of "
-            f"{float(abs(line.scales[0])):.6g} off); an input that has 0 among its values, or no padding, is expected"
-        )
-    return ratio
-
-
-def _with_ones(line: Line, values: Array, ratio: Fraction, network: Network) -> tuple[Line, Array]:
-    """Offsets next to a padding of 0, which does not have them: a few more input channels that are +1 inside.
-
-    x + p/q = (q·x + p)/q: the input q times and, |p| times, the value 1, whose weights are the input's with p's sign.
-    Returns the parts and the weights of all their channels.
-    """
-    count, steps = ratio.denominator, ratio.numerator
-    parts = line.parts * count
-    ones = (_one(line.parts[0], network),) * abs(steps) if steps else ()
-    sign = 1 if steps > 0 else -1
-    blocks = [np.tile(values, (1, len(parts), 1, 1)), np.tile(sign * values, (1, len(ones), 1, 1))]
-    return replace(line, parts=(*parts, *ones)), np.concatenate(blocks, axis=1)
-
-
-def _one(part: str, network: Network) -> str:
-    """A tensor of the part's kind whose every value is +1."""
-    key = ("one", part)
-    if key in network.known:
-        return str(network.known[key])
-    tensor = network.tensor(part)
-    channels = tensor.shape[0]
-    name = network.lowering.name_of(f"{part}.one")
-    if tensor.is_bits:
-        source = next(node for node in network.lowering.nodes if node.output == part).input
-        bounds = np.full(channels, INT32_MIN, np.int32)
-        node: Threshold | Rescale = Threshold(
-            name, network.widened(source), name, bounds, bounds, np.zeros(channels, bool)
-        )
-    else:
-        zeros = np.zeros(channels, np.int32)
-        code = np.full(channels, tensor.zero_point + 1, np.int64)
-        node = Rescale(name, part, name, zeros, code, zeros.astype(np.uint8), tensor.zero_point)
-    network.known[key] = network.append(node, tensor.kind)
-    return str(network.known[key])
-
-
 def _accumulated(
     operation: Operation, operator: str, line: Line, values: Array, geometry: Geometry, network: Network, bits: int
 ) -> str:
@@ -247,60 +188,3 @@ def _conv(
     taps = int(np.prod(values.shape[1:]))
     odd_or_even = network.tensor(source).kind == node.weight_kind == "binary" and not any(geometry.pads)
     return network.append(node, domain=Domain(-taps, taps, 2) if odd_or_even else None)
-
-
-def summed(operation: Operation, left: Real, right: Real, network: Network) -> Real:
-    """The sum of two values at the same positions: their integers' sum, where their scales are the same."""
-    if left.shape != right.shape or not np.array_equal(left.positions, right.positions):
-        raise operation.error(f"adds values of shapes {left.shape} and {right.shape} in different orders")
-    lines = [line_of(operation, real, network, sums=True) for real in (left, right)]
-    smaller, larger = sorted(lines, key=lambda line: abs(line.scales[0]))
-    ratios = {b / a for a, b in zip(smaller.scales, larger.scales, strict=True) if a}
-    if not all(smaller.scales) or len(ratios) != 1:
-        raise operation.error("adds values of different scales; one scale, as of one quantizer, is expected")
-    ratio = ratios.pop()
-    if ratio.denominator != 1 or not 0 < ratio <= MOST_COPIES:
-        raise operation.error(f"adds values whose scales differ by {float(ratio):.6g}; a small integer is expected")
-    parts = (*smaller.parts, *(part for part in larger.parts for _ in range(int(ratio))))
-    if len({network.tensor(part).shape for part in parts}) > 1:
-        raise operation.error("adds values of different shapes")
-    kinds = {network.tensor(part).kind for part in parts}
-    points = {network.tensor(part).zero_point for part in parts}
-    if len(kinds) > 1 or len(points) > 1 or IMAGE in parts:
-        parts = (network.added(parts),)
-    offsets = [a + b for a, b in zip(smaller.offsets, larger.offsets, strict=True)]
-    found = network.line(parts, smaller.scales, offsets, operation.name)
-    return replace(found, positions=left.positions)
-
-
-def merged_channels(operation: Operation, left: Real, right: Real, axis: int, network: Network) -> Real:
-    """Both values' elements side by side along `axis`, from one tensor with the channels of both."""
-    if left.fill is not None or right.fill is not None:
-        raise operation.error("joins padded values; pad behind it")
-    if left.parts == right.parts:  # views of one tensor, as Split makes them
-        positions, functions = np.concatenate([left.positions, right.positions], axis=axis), left.functions
-        if left.functions != right.functions:
-            raise operation.error("joins what was split and treated differently; a layer before it is expected")
-        return replace(left, positions=positions, name=operation.name)
-    sources = [_joinable(operation, real, network) for real in (left, right)]
-    if len(sources[0].parts) != len(sources[1].parts):
-        raise operation.error("joins activations of different numbers of levels; the same quantizer is expected")
-    first, second = (network.tensor(real.parts[0]) for real in sources)
-    if (first.kind, first.zero_point, first.shape[1:]) != (second.kind, second.zero_point, second.shape[1:]):
-        raise operation.error(
-            f"joins {first.kind} {first.shape} and {second.kind} {second.shape}; the same is expected"
-        )
-    parts = tuple(network.joined(pair) for pair in zip(sources[0].parts, sources[1].parts, strict=True))
-    count = left.area * first.shape[0]
-    positions = np.concatenate([left.positions, right.positions + count], axis=axis)
-    domain = network.domain(parts)
-    functions = tuple(replace(function, domain=domain) for real in sources for function in real.functions)
-    return Real(parts, positions, functions, left.area, operation.name)
-
-
-def _joinable(operation: Operation, real: Real, network: Network) -> Real:
-    """Bits or codes of what is discrete, sums as they are."""
-    if real.is_linear:
-        return real
-    line = line_of(operation, real, network)
-    return replace(network.line(line.parts, line.scales, line.offsets, real.name), positions=real.positions)

@@ -34,13 +34,17 @@ class Mixed:
     constant: list[Fraction]
 
 
-def is_mixed(line: Line) -> bool:
-    return line.parts == (IMAGE,) and len({abs(scale) for scale in line.scales}) > 1
+def is_mixed(line: Line, padded: bool) -> bool:
+    """Have the image's channels no scale in common or, where 0 is padded, no offset in common?"""
+    if line.parts != (IMAGE,) or not all(line.scales):
+        return False
+    offsets = {offset / scale for offset, scale in zip(line.offsets, line.scales, strict=True)}
+    return len({abs(scale) for scale in line.scales}) > 1 or (padded and len(offsets) > 1)
 
 
 def mixed(operation: Operation, line: Line, values: Array, padded: bool, network: Network) -> Mixed:
     """The sums of ±1 and 0 weights (O, C, KH, KW) over such an image; raises GraphError for other weights."""
-    if np.abs(values).max() > 1 or not all(line.scales):
+    if np.abs(values).max() > 1:
         raise operation.error(
             "its input channels have different scales; with those, binary or ternary weights are expected"
         )
@@ -63,9 +67,7 @@ def mixed(operation: Operation, line: Line, values: Array, padded: bool, network
         constant = [c - unit * CODE * total for c, total in zip(constant, inside, strict=True)]
     worst = max(abs(unit * int(step) / scale - 1) for step, scale in zip(steps, line.scales, strict=True))
     network.why_not_packed[operation.name] = "input channels of different scales: weights hold them"
-    network.notes.append(
-        f"{operation.name} reads channels of different scales; 8-bit weights meet them to {float(worst):.3%}, not exactly"
-    )
+    network.notes.append(f"{operation.name} reads channels of different scales, met to {float(worst):.3%}, not exactly")
     joined = np.concatenate(blocks, axis=1)
     return Mixed(replace(line, parts=parts, scales=[unit], offsets=[Fraction(0)]), joined, unit, constant)
 

@@ -117,10 +117,17 @@ class Network:
         self.lowering.tensors[IMAGE] = replace(self.tensor(IMAGE), shape=shape)
         return True
 
-    def flatten_image(self, real: Real) -> bool:
-        """Let the image be all channels if it is what is read: bits are packed along them. False where it cannot be."""
-        shape = self.tensor(IMAGE).shape
-        return real.parts == (IMAGE,) and real.area > 1 and self.reshape_image((shape[0] * real.area, 1, 1))
+    def flatten_image(self, real: Real, wanted: bool) -> bool:
+        """Is the image that is read all channels, along which bits are packed? If `wanted`, it is made so."""
+        channels = len(real.functions) * real.area
+        if real.parts != (IMAGE,) or real.area == 1:
+            return False
+        return self.tensor(IMAGE).shape == (channels, 1, 1) or (wanted and self.reshape_image((channels, 1, 1)))
+
+    def check_unmoved(self, operation: Operation, real: Real) -> None:
+        """Raise GraphError where the image's zero point is moved already, which not everything can follow."""
+        if IMAGE in real.parts and self.tensor(IMAGE).zero_point:
+            raise operation.error("reads the image beside a padded convolution; one reader, or no padding, is expected")
 
     def move_zero_point(self, wanted: int) -> int:
         """Let the image's values be code - wanted, if that can still be; by how much they are less than before."""

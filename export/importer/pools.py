@@ -24,6 +24,7 @@ NO_PADS: Pads = (0, 0, 0, 0)
 def maximum(operation: Operation, plane: Plane, window: Window, network: Network) -> Real:
     """The maximum of monotone functions is the function of the integers' maximum, or minimum where it falls."""
     real = plane.real
+    network.check_unmoved(operation, real)
     known = {function: _falls(function) for function in set(real.functions)}
     if None in known.values():
         raise operation.error("takes the maximum of values that rise and fall; a monotone function is expected")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from trit.export.importer.constants import fold
-from trit.export.importer.layers import merged_channels
+from trit.export.importer.joining import merged_channels
 from trit.export.importer.network import Network
 from trit.export.importer.rules_pointwise import Input, operand
 from trit.export.importer.source import Array, Operation

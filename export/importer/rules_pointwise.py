@@ -21,7 +21,7 @@ from trit.export.importer.functions import (
     keep,
     multiply_pieces,
 )
-from trit.export.importer.layers import summed
+from trit.export.importer.joining import summed
 from trit.export.importer.network import Network
 from trit.export.importer.source import Array, Operation
 from trit.export.importer.values import Real, exact
