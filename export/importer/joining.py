@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from trit.export.importer.functions import Function
 from trit.export.importer.network import IMAGE, Network
 from trit.export.importer.quantize import line_of
 from trit.export.importer.source import Operation
@@ -58,8 +57,7 @@ def merged_channels(operation: Operation, left: Real, right: Real, axis: int, ne
         )
     parts = tuple(network.joined(pair) for pair in zip(sources[0].parts, sources[1].parts, strict=True))
     positions = np.concatenate([left.positions, right.positions + left.area * first.shape[0]], axis=axis)
-    domain = network.domain(parts)
-    functions = tuple(Function.of(domain, function.pieces) for real in sources for function in real.functions)
+    functions = tuple(function for real in sources for function in real.functions)  # each over what its channel holds
     return Real(parts, positions, functions, left.area, operation.name)
 
 
