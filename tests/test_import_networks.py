@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,17 @@ from import_support import Draft, assert_same, imported
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'trit[onnxruntime]'")
 import onnx
 
+from trit import shipped_images
+from trit.commands.zoo import network_bytes
 from trit.export import reference
+from trit.export.graph import Graph
 from trit.export.importer.importing import import_onnx
 from trit.export.importer.original import compare
 from trit.export.importer.pixels import Pixels, parse_numbers, parse_range
+from trit.export.onnx_int2 import to_onnx_int2
+from trit.export.onnx_plain import to_onnx_plain
+from trit.export.onnx_reader import parse_onnx
+from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.runtime.errors import TritError
@@ -144,6 +153,20 @@ def test_channels_that_are_split_treated_and_joined() -> None:
     joined = draft.op("Concat", draft.op("Sign", halves[0]), draft.op("Sign", draft.op("Sub", halves[1], f(1))), axis=1)
     y = draft.op("Conv", joined, draft.signs(5, 6, 4, 4), draft.rng.normal(0, 1, 5).astype(f))
     assert_same(draft.model(draft.op("Flatten", y)))
+
+
+@pytest.mark.parametrize("name", ["fashion-ternary-cnn", "fashion-binary-cnn", "mnist-binary-mlp"])
+@pytest.mark.parametrize(("write", "bits"), [(to_onnx_plain, 8), (to_onnx_int2, 2)])
+def test_trits_own_networks_come_back(name: str, write: Callable[[Graph], Any], bits: int) -> None:
+    """From the forms for other tools, where they are standard operators on packed bits or INT2 weights."""
+    graph = parse_onnx(network_bytes(name), name)
+    found = imported(write(graph))
+    images, _ = shipped_images("fashion-mnist")
+    np.testing.assert_array_equal(reference.run(found.graph, images[:40]), reference.run(graph, images[:40]))
+    ours = [node for node in graph.nodes if isinstance(node, Conv)]
+    assert [layer.weights for layer in found.layers] == [node.weight_kind for node in ours]
+    if bits == 2:
+        assert [layer.bits_before for layer in found.layers] == [2 * node.weights.size for node in ours]
 
 
 def test_files_for_a_fixed_batch() -> None:

@@ -51,6 +51,7 @@ QUANTIZERS: dict[str, Build] = {
     "Equal": lambda d, x: where(d, d.op("Equal", d.op("Sign", d.op("Relu", x)), f(1)), 1, 0),
     "And": lambda d, x: where(d, d.op("And", d.op("Greater", x, f(-0.5)), d.op("Greater", x, f(0.5)))),
     "Cast": lambda d, x: d.op("Sub", d.op("Mul", d.op("Cast", d.op("Greater", x, f(0)), to=1), f(2)), f(1)),
+    "CastLike": lambda d, x: d.op("CastLike", d.op("Greater", x, f(0)), f(1)),
     "Larq's sign, +1 at 0": lambda d, x: sign(d, d.op("Add", sign(d, x), f(0.1))),
     "Clip": lambda d, x: sign(d, d.op("Clip", x, f(-1), f(1))),
     "Relu": lambda d, x: sign(d, d.op("Relu", x)),

@@ -61,7 +61,7 @@ def import_source(
     network.round_weights = round_weights
     values: dict[str, Any] = {**source.constants, source.input: real}
     for array in source.constants.values():
-        network.store(array, array.dtype.itemsize * 8)
+        network.store(array)
     needed = _needed(source)
     for operation in source.operations:
         if needed.intersection(operation.outputs):

@@ -138,15 +138,15 @@ class Network:
         self.lowering.tensors[IMAGE] = replace(self.tensor(IMAGE), zero_point=point)
         return wanted
 
-    def store(self, array: Array, bits: int) -> None:
-        """Remember how many bits a number of the source's array takes."""
-        self._stored[id(array)] = (array, bits)
+    def store(self, array: Array, bits: int | None = None) -> None:
+        """Remember how many bits a number of the source's array takes; None: as its type says."""
+        self._stored[id(array)] = (array, bits_of(array) if bits is None else bits)
 
     def inherit(self, sources: Sequence[Any], made: Sequence[Array]) -> None:
         """What is computed of constants was stored as the largest of them."""
         largest = max((s for s in sources if s is not None), key=np.size, default=None)
         for array in made:
-            self.store(array, self._stored.get(id(largest), (None, array.dtype.itemsize * 8))[1])
+            self.store(array, self._stored.get(id(largest), (None, bits_of(array)))[1])
 
     def stored_bits(self, weights: Array) -> int:
         """Bits that the weights take in the source."""
@@ -162,3 +162,9 @@ class Network:
             else self.why_not_packed.get(operation.name) or f"weights have {2 * most + 1} levels: 8 bits each"
         )
         self.layers.append(Layer(operation.name, operator, node.weight_kind, packed, why, bits_before, bits))
+
+
+def bits_of(array: Array) -> int:
+    """Of one number, by the type's name: numpy keeps ONNX's types of 2 and 4 bits in bytes."""
+    digits = array.dtype.name.lstrip("uint")
+    return int(digits) if digits in ("1", "2", "4") else array.dtype.itemsize * 8

@@ -80,6 +80,7 @@ def _table() -> dict[str, Rule]:
         (pointwise.where, "Where"),
         (pointwise.rounding, "Round Floor Ceil"),
         (pointwise.cast, "Cast"),
+        (pointwise.cast_like, "CastLike"),
         (pointwise.unchanged, "Identity Dropout"),
         (layout.rearrange, "Transpose Reshape Flatten Squeeze Unsqueeze Slice Gather Split Expand DepthToSpace"),
         (layout.pad, "Pad"),

@@ -235,5 +235,16 @@ def cast(operation: Operation, inputs: list[Input], network: Network) -> Real:
     return real if target in floats else real.mapped(operation, lambda f: f.rounded("zero"))
 
 
+def cast_like(operation: Operation, inputs: list[Input], network: Network) -> Real:
+    """To the type of another value, of which only a constant's is known; integers are integers in any type."""
+    real, like = first(inputs), inputs[1]
+    if isinstance(like, np.ndarray) and like.dtype.kind == "f":
+        return real
+    whole = real.mapped(operation, lambda f: f.rounded("zero"))
+    if isinstance(like, Real) and whole.functions != real.functions:
+        raise operation.error("casts fractions to a type that depends on the image; a constant is expected")
+    return whole
+
+
 def unchanged(operation: Operation, inputs: list[Input], network: Network) -> Real:
     return first(inputs)
