@@ -130,6 +130,10 @@ IRREDUCIBLE: dict[str, tuple[Callable[[Draft], str], str]] = {
         r"node Conv_2 \(Conv\): reads real values; a quantizer is expected before it: Sign, ",
     ),
     "an unknown operator": (lambda d: d.op("Softplus", conv(d, "x")), r"node Softplus_1 \(Softplus\): has no rule"),
+    "a curve that no sign follows": (
+        lambda d: d.op("Relu", d.op("Tanh", conv(d, "x"))),
+        r"node Tanh_1 \(Tanh\): is read by Relu_2 \(Relu\); Sign or BipolarQuant is expected",
+    ),
     "a mistyped operator": (lambda d: d.op("Convv", "x", d.signs(4, 3, 3, 3)), "has no rule; did you mean Conv"),
     "a real residual stream": (
         lambda d: d.op("Add", (x := d.batch_norm(conv(d, "x"), 4)), d.op("Conv", d.op("Sign", x), d.signs(4, 4, 1, 1))),

@@ -73,6 +73,8 @@ def import_network(
             status.update(f"running {source.name} and {output.name}")
             facts["check"] = _compare(imported, check, data, inputs)
     rows = [asdict(layer) for layer in imported.layers]
+    if not json:
+        rows = [{**row, "packed": "yes" if row["packed"] else "no"} for row in rows]
     title = f"{source.name} as an integer graph"
     show(title, _COLUMNS, rows, json, _notes(imported, facts), **facts, left_out=imported.notes)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from trit.export import fuse
 from trit.export.exact import Channel
-from trit.export.fuse import needed
 from trit.export.graph import Graph, GraphError
 from trit.export.importer.constants import fold
 from trit.export.importer.network import Layer, Network
@@ -62,6 +62,9 @@ def import_source(
     values: dict[str, Any] = {**source.constants, source.input: real}
     for array in source.constants.values():
         network.store(array)
+    for operation in source.operations:
+        for name in operation.inputs:
+            network.readers.setdefault(name, []).append(operation)
     needed = _needed(source)
     for operation in source.operations:
         if needed.intersection(operation.outputs):
@@ -134,7 +137,7 @@ def _finish(source: Source, real: Real, network: Network) -> Graph:
     tensor = network.widened(network.added(line.parts), codes=True)
     channels = [Channel(a=scale, o=offset) for scale, offset in zip(line.scales, line.offsets, strict=True)]
     graph = network.lowering.scores(tensor, channels)
-    graph.nodes = needed(graph)
+    graph.nodes = fuse.needed(graph)
     read = {graph.input, *(node.output for node in graph.nodes)}
     graph.tensors = {name: found for name, found in graph.tensors.items() if name in read}
     return graph

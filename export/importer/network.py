@@ -44,6 +44,7 @@ class Network:
         self.batch = batch  # that the source's reshapes are written for
         self.round_weights = False  # that are on no grid
         self.why_not_packed: dict[str, str] = {}  # by operation, where it is not for the weights' levels
+        self.readers: dict[str, list[Operation]] = {}  # of each of the source's values
         self.layers: list[Layer] = []
         self.notes: list[str] = []
         self.sums: dict[str, tuple[str, tuple[int, int]]] = {}  # a sum over all positions: of which tensor, H and W

@@ -66,6 +66,7 @@ def _table() -> dict[str, Rule]:
         (pointwise.negate, "Neg"),
         (pointwise.batch_norm, "BatchNormalization"),
         (pointwise.relu, "Relu"),
+        (pointwise.sign_keeping, "Tanh Softsign Erf Atan"),
         (pointwise.leaky_relu, "LeakyRelu"),
         (pointwise.parametric_relu, "PRelu"),
         (pointwise.hard_sigmoid, "HardSigmoid"),

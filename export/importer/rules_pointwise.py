@@ -117,6 +117,22 @@ def relu(operation: Operation, inputs: list[Input], network: Network) -> Real:
     return first(inputs).mapped(operation, lambda f: f.clipped(ZERO, None))
 
 
+_SIGNS = ("Sign", "BipolarQuant")
+_KEEPING_SIGNS = ("Identity", "Dropout", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "MaxPool", "Clip")
+
+
+def sign_keeping(operation: Operation, inputs: list[Input], network: Network) -> Real:
+    """Tanh, Softsign, Erf, Atan: rising through 0, so that a sign behind them is that of their input."""
+    pending = [operation]
+    while pending:
+        for reader in [r for name in pending.pop().outputs for r in network.readers.get(name, [])]:
+            if reader.type in _KEEPING_SIGNS:
+                pending.append(reader)
+            elif reader.type not in _SIGNS:
+                raise operation.error(f"is read by {reader.name} ({reader.type}); {' or '.join(_SIGNS)} is expected")
+    return first(inputs)
+
+
 def leaky_relu(operation: Operation, inputs: list[Input], network: Network) -> Real:
     slope = Fraction(operation.attributes.get("alpha", 0.01))
     return first(inputs).mapped(operation, lambda f: f.choose(ZERO, lambda p: p.affine(slope, ZERO), keep, keep))
