@@ -79,7 +79,7 @@ def _views_joined(operation: Operation, left: Real, right: Real, axis: int) -> R
             raise operation.error("joins parts of one channel that were treated differently")
         functions[channel] = right.functions[channel]
     positions = np.concatenate([left.positions, right.positions], axis=axis)
-    return replace(left, positions=positions, functions=tuple(functions), name=operation.name)
+    return replace(left, positions=positions, functions=tuple(functions), floats=None, name=operation.name)
 
 
 def _joinable(operation: Operation, real: Real, network: Network) -> Real:

@@ -96,8 +96,10 @@ def dense(
         fixed = weights[:, order == PADDING].sum(axis=1, dtype=np.float64) * float(real.fill)
         bias = fixed if bias is None else fixed + np.asarray(bias, np.float64).reshape(-1)
     if network.flatten_image(real, not real.is_linear):
-        functions = tuple(function for function in real.functions for _ in range(real.area))
-        real = replace(real, functions=functions, area=1)
+        each = [channel for channel in range(len(real.functions)) for _ in range(real.area)]
+        functions = tuple(real.functions[channel] for channel in each)
+        floats = real.floats and tuple(real.floats[channel] for channel in each)
+        real = replace(real, functions=functions, floats=floats, area=1)
     shape = network.tensor(real.parts[0]).shape
     rows = np.zeros((int(np.prod(shape)), len(weights)), weights.dtype)
     np.add.at(rows, order[order != PADDING], weights.T[order != PADDING])

@@ -15,7 +15,8 @@ from trit.export.importer.quantize import Line
 from trit.export.importer.source import Array, Operation
 from trit.export.operators import Rescale, Threshold
 
-MOST_COPIES = 4  # of an input
+MOST_COPIES = 8  # of an input
+FEW_COPIES = 4  # of an image, whose steps are small: a nearby grid will do
 
 
 def on_grid(
@@ -27,7 +28,7 @@ def on_grid(
     the window hangs over the border it is off by less than the rest; the import notes that.
     """
     ratio = _offset_in_steps(operation, line, groups, network)
-    near = ratio.limit_denominator(MOST_COPIES)
+    near = ratio.limit_denominator(FEW_COPIES) if line.parts == (IMAGE,) else ratio
     if near != ratio:
         network.notes.append(
             f"{operation.name} pads with 0, which lies {float(-ratio):.6g} steps off its input's integers: "
@@ -43,7 +44,8 @@ def _offset_in_steps(operation: Operation, line: Line, groups: int, network: Net
     ratio = ratios.pop()
     if line.parts == (IMAGE,):
         ratio += network.move_zero_point(floor(-ratio))
-    if ratios or abs(ratio) > MOST_COPIES or groups != 1:
+    fits = line.parts == (IMAGE,) or ratio.denominator <= MOST_COPIES
+    if ratios or abs(ratio) > MOST_COPIES or groups != 1 or not fits:
         raise operation.error(
             f"pads with 0, which is not on its input's grid ({float(ratio):.6g} steps of "
             f"{float(abs(line.scales[0])):.6g} off); an input that has 0 among its values, or no padding, is expected"

@@ -12,7 +12,7 @@ from trit.export.graph import Shape
 from trit.export.importer.functions import Function
 from trit.export.importer.network import IMAGE, Network
 from trit.export.importer.source import Operation, Source
-from trit.export.importer.values import Positions, Real
+from trit.export.importer.values import Positions, Real, table
 from trit.runtime.errors import TritError
 
 LAYOUTS = ("nchw", "nhwc")
@@ -76,7 +76,8 @@ def image_of(source: Source, pixels: Pixels) -> tuple[Pixels, Real, Network]:
     expected = [size or found for size, found in zip(sizes[1:], positions.shape[1:], strict=False)]
     if len(sizes) > 1 and list(positions.shape[1:]) != expected:
         raise TritError(f"an image of shape {shape} ({layout}) does not fit input {source.input} of shape {sizes}")
-    return chosen, Real((IMAGE,), positions, functions, shape[1] * shape[2], source.input), network
+    floats = tuple(table(function) for function in functions) if source.input_type == np.float32 else None
+    return chosen, Real((IMAGE,), positions, functions, shape[1] * shape[2], source.input, floats=floats), network
 
 
 def lone_axis(shape: tuple[int, ...]) -> tuple[int, ...]:

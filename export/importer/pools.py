@@ -40,7 +40,7 @@ def maximum(operation: Operation, plane: Plane, window: Window, network: Network
     node = MaxPool(name, source, f"{name}.out", window.kernel, window.stride, pads, flags)
     pooled = network.append(node, network.tensor(source).kind, network.domain((source,)))
     found = network.line((pooled,), *_lines(len(real.functions)), real.name)
-    return plane.restored(replace(found, functions=real.functions), pooled=True)
+    return plane.restored(replace(found, functions=real.functions, floats=real.floats), pooled=True)
 
 
 def _lines(count: int) -> tuple[list[Fraction], list[Fraction]]:

@@ -8,9 +8,11 @@ and the next layer reads all of them, its weights once for each, so that it stay
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,7 +53,7 @@ def line_of(operation: Operation, real: Real, network: Network, sums: bool = Fal
         # A pixel's function is of its code, the graph's value is the code less the zero point.
         point = network.tensor(IMAGE).zero_point if IMAGE in real.parts else 0
         return Line(real.parts, [piece.a for piece in pieces], [piece.at(point) for piece in pieces])
-    key = (real.parts, real.functions)
+    key = (real.parts, real.functions, real.floats)
     if key not in network.known:
         network.known[key] = _quantized(operation, real, network)
     found: Line = network.known[key]
@@ -82,6 +84,8 @@ def _quantized(operation: Operation, real: Real, network: Network) -> Line:
     except NotDiscrete:
         raise operation.error(f"reads real values; {EXPECTED}") from None
     levels = [known[function] for function in real.functions]
+    if real.floats is not None:
+        levels = [_where_floats_are(f, runs) for f, runs in zip(real.floats, levels, strict=True)]
     if any(not _is_monotone([value for _, value in runs]) for runs in known.values()):
         raise operation.error(f"reads {real.name}, which rises and falls; a monotone quantizer is expected")
     grids, binary = _grids(known)
@@ -118,6 +122,18 @@ def _grids(
     units = {function: common_divisor(found) or Fraction(1) for function, found in values.items()}
     odd = all(value / units[function] in (-1, 1) for function, found in values.items() for value in found)
     return {function: (unit, Fraction(0)) for function, unit in units.items()}, odd
+
+
+def _where_floats_are(floats: Function, runs: list[tuple[int, Fraction]]) -> list[tuple[int, Fraction]]:
+    """The levels, each where float32 finds the nearest to it: a pixel may lie just on a threshold."""
+    values = sorted({value for _, value in runs})
+    middles = [(low + high) / 2 for low, high in pairwise(values)]
+    found: list[tuple[int, Fraction]] = []
+    for x, value in floats.levels():
+        level = values[bisect_right(middles, value)]
+        if not found or found[-1][1] != level:
+            found.append((x, level))
+    return found
 
 
 def _is_monotone(values: Sequence[Fraction]) -> bool:

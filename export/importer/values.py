@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.graph import GraphError
-from trit.export.importer.functions import Domain, Function, Piece
+from trit.export.importer.functions import Domain, Function, Piece, constant
 from trit.export.importer.source import Array, Operation
 
 Positions = npt.NDArray[np.int64]
@@ -25,7 +25,8 @@ class Real:
     """A real-valued tensor of the source, with a batch of 1.
 
     Element e is functions[c](x), x the sum over `parts` of the integer at positions[e] of the flattened (C, H, W), c
-    that position's channel; or `fill` where the position is PADDING.
+    that position's channel; or `fill` where the position is PADDING. Of what is computed of pixels alone, `floats` are
+    the functions with float32's rounding after each step, which decides where a pixel lies just on a threshold.
     """
 
     parts: tuple[str, ...]
@@ -34,6 +35,7 @@ class Real:
     area: int  # H·W
     name: str  # of the node that computed it
     fill: Fraction | None = None
+    floats: tuple[Function, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,7 +66,10 @@ class Real:
                 raise operation.error("differs by channel behind a padding; pad behind it, in front of the next layer")
             point = Function.line(_POINT, Fraction(0), fill)
             fill = _each(operation, change, (point,), rows[:1])[0].at(0)
-        return replace(real, functions=changed, fill=fill, name=operation.name)
+        floats = None
+        if real.floats is not None:
+            floats = _as_float32(_each(operation, change, real.floats, rows))
+        return replace(real, functions=changed, fill=fill, floats=floats, name=operation.name)
 
     def merged(self, operation: Operation, other: Real, join: Callable[[Piece, Piece], Piece]) -> Real:
         """join of both, which are functions of the same integers at the same positions."""
@@ -77,7 +82,10 @@ class Real:
         fill = None
         if self.fill is not None and other.fill is not None:
             fill = join(Piece(Fraction(0), self.fill), Piece(Fraction(0), other.fill)).at(0)
-        return replace(self, functions=functions, fill=fill, name=operation.name)
+        floats = None
+        if self.floats is not None and other.floats is not None:
+            floats = _as_float32(f.combine(g, join) for f, g in zip(self.floats, other.floats, strict=True))
+        return replace(self, functions=functions, fill=fill, floats=floats, name=operation.name)
 
     def _by_channel(self, operation: Operation, values: Array) -> tuple[Real, list[Fraction]]:
         """One number a channel of what is broadcast to the elements, which may gain axes of size 1."""
@@ -121,3 +129,19 @@ def _each(
             except ValueError as error:
                 raise operation.error(f"{error}; a quantizer is expected before it") from error
     return tuple(known[function, row] for function, row in zip(functions, rows, strict=True))
+
+
+def table(function: Function) -> Function:
+    """The function value by value, each rounded to float32."""
+    domain = function.domain
+    values = [Fraction(float(np.float32(float(function.at(x))))) for x in range(domain.low, domain.high + 1)]
+    return Function.of(domain, [(x, constant(value)) for x, value in enumerate(values, domain.low)])
+
+
+def _as_float32(functions: Iterable[Function]) -> tuple[Function, ...]:
+    """Functions of constant pieces, with float32's rounding of each."""
+    known: dict[Function, Function] = {}
+    for function in (given := tuple(functions)):
+        if function not in known:
+            known[function] = function.map(lambda p: constant(Fraction(float(np.float32(float(p.at(0)))))))
+    return tuple(known[function] for function in given)

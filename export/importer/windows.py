@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Plane:
             positions = positions[:, :, 0, :]
         if self.channels_last:
             positions = np.moveaxis(positions, 1, -1)
-        return Real(real.parts, positions, real.functions, real.area, real.name, real.fill)
+        return replace(real, positions=positions)
 
 
 def plane_of(operation: Operation, real: Real, network: Network) -> Plane:
@@ -87,10 +87,11 @@ def _of_another_image(operation: Operation, real: Real, inner: Positions, networ
     _, channels, height, width = inner.shape
     if len(set(real.functions)) > 1:
         raise operation.error("reads the image in another shape, after what differs by channel")
+    floats = real.floats and (real.floats[0],) * channels
     if not network.reshape_image((channels, height, width)):
         raise operation.error("reads the image in a second shape")
     functions = (real.functions[0],) * channels
-    return Real(real.parts, real.positions, functions, height * width, real.name, real.fill)
+    return Real(real.parts, real.positions, functions, height * width, real.name, real.fill, floats)
 
 
 def _swap_pads(pads: Pads) -> Pads:
