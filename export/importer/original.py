@@ -83,6 +83,8 @@ def _onnxruntime(model: Any) -> Runner:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # What it fuses by itself is not always what the operators mean: QDQ pairs lose a code, or activations become int8.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return lambda name, batch: session.run(None, {name: batch})
 
