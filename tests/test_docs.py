@@ -83,7 +83,7 @@ def test_interactive_examples(page: Path) -> None:
     ids=lambda v: getattr(v, "stem", ""),
 )
 def test_programs_in_python(page: Path, code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if "trit.train" in code:
+    if "trit.train" in code or "import torch" in code:
         pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
     if "tvm" in code:
         pytest.importorskip("tvm", reason="apache-tvm is not installed: pip install 'trit[tvm]'")
