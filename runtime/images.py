@@ -13,7 +13,7 @@ def as_images(x: npt.ArrayLike, shape: tuple[int, int, int]) -> npt.NDArray[np.u
     """A contiguous uint8 batch (N, C, H, W) of one image or of many.
 
     Axes of size 1 may be left out: (H, W) where C is 1, (C,) where H and W are 1, each with or without N in front. A
-    network whose channels are pixels also takes images of one channel, (1, H, W) with H·W = C, as they lie in memory.
+    network whose channels are pixels also takes grey and colour images, (1, H, W) or (3, H, W), as they lie in memory.
     Values of any dtype are taken if they are integers 0..255. Raises TritError for anything else.
     """
     try:
@@ -29,7 +29,8 @@ def _as_batch(images: npt.NDArray[np.generic], shape: tuple[int, int, int]) -> n
             return images.reshape(1, *shape)
         if images.ndim == len(short) + 1 and images.shape[1:] == short:
             return images.reshape(len(images), *shape)
-    if images.ndim in (3, 4) and images.shape[-3] == 1 and shape == (images.shape[-2] * images.shape[-1], 1, 1):
+    is_picture = images.ndim in (3, 4) and images.shape[-3] in (1, 3)
+    if is_picture and shape == (int(np.prod(images.shape[-3:])), 1, 1):
         return images.reshape(-1, *shape)
     expected = " or ".join(f"{short} or (N, {', '.join(map(str, short))})" for short in _short_forms(shape))
     raise TritError(f"input has shape {images.shape}; the network takes uint8 {expected}")

@@ -155,6 +155,18 @@ def test_channels_that_are_split_treated_and_joined() -> None:
     assert_same(draft.model(draft.op("Flatten", y)))
 
 
+def test_flattened_colour_images() -> None:
+    """Channels last in the source, first in trit: each pixel finds its weight, however the images are given."""
+    draft = Draft(6, 5, 3)
+    bits = draft.op("Sign", draft.op("Sub", draft.op("Flatten", "x"), f(0.5)))
+    found = assert_same(draft.model(draft.op("Gemm", bits, draft.signs(90, 5), draft.rng.normal(0, 1, 5).astype(f))))
+    assert found.graph.tensors["image"].shape == (90, 1, 1) and found.pixels.shape == (3, 6, 5)
+    images = np.random.default_rng(3).integers(0, 256, (7, 3, 6, 5), dtype=np.uint8)
+    session = Session(to_plan(found.graph))
+    np.testing.assert_array_equal(session.run(images), session.run(images.reshape(7, 90)))
+    assert compare(found, images, session.run(images)).equal == 7
+
+
 @pytest.mark.parametrize("name", ["fashion-ternary-cnn", "fashion-binary-cnn", "mnist-binary-mlp"])
 @pytest.mark.parametrize(("write", "bits"), [(to_onnx_plain, 8), (to_onnx_int2, 2)])
 def test_trits_own_networks_come_back(name: str, write: Callable[[Graph], Any], bits: int) -> None:
