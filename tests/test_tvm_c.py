@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests_support import random_graph, random_input, residual_graph
 
 from trit.export import reference
 from trit.export.graph import Graph
+from trit.export.onnx_writer import onnx_bytes
 from trit.runtime.errors import TritError, Unavailable
 from trit.targets.description import Microcontroller, load_target
 from trit.targets.microcontroller.execution import instructions
@@ -23,6 +25,7 @@ from trit.export.tvm.c_source import to_c
 from trit.targets.tvm_c import profile_tvm_c, run_tvm_c, write_tvm_c
 
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-O2"]
+Run = Callable[..., tuple[int, str, str]]  # the fixture of conftest.py
 
 
 def board(**changes: object) -> Microcontroller:
@@ -89,3 +92,20 @@ def test_the_folder_is_not_written_over(tmp_path: Path) -> None:
     graph = random_graph(1)
     with pytest.raises(TritError, match="holds other files"):
         write_tvm_c(graph, tmp_path, random_input(graph, 1, np.random.default_rng(0)))
+
+
+def test_the_command_writes_both_of_tvms_forms(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
+    (tmp_path / "model.onnx").write_bytes(onnx_bytes(random_graph(1)))
+    status, out, _ = run("export", "model.onnx", "--format", "tvm-c", "-o", "out")
+    assert (status, out) == (0, "out: tvm-c library, see README.md\n")
+    assert {path.name for path in (tmp_path / "out" / "src").iterdir()} == {"layers.c", "layers.h", "weights.c"}
+    arm = ["--triple", "aarch64-linux-gnu", "--mcpu", "cortex-a53"]
+    assert run("export", "model.onnx", "--format", "tvm", *arm, "-o", "arm.so")[0] == 0
+    assert (tmp_path / "arm.so").read_bytes()[18] == 183  # ELF's number of AArch64
+    status, _, err = run("export", "model.onnx", "--format", "tvm", *arm, "--tune", "1", "-o", "x.so")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "tuning measures on this machine" in err
+    status, _, err = run("export", "model.onnx", "--format", "tvm", "--mcpu", "haswel", "-o", "x.so")
+    assert (status, err) == (2, err.splitlines()[-1] + "\n")
+    assert "LLVM knows no processor haswel" in err
