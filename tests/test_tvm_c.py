@@ -28,18 +28,22 @@ WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsha
 Run = Callable[..., tuple[int, str, str]]  # the fixture of conftest.py
 
 
-def board(**changes: object) -> Microcontroller:
-    target = load_target("nrf52840", [f"{key}={value}" for key, value in changes.items()])
+def board(name: str, *changes: str) -> Microcontroller:
+    target = load_target(name, changes)
     assert isinstance(target, Microcontroller)
     return target
 
 
-@pytest.mark.parametrize("graph", [random_graph(1), random_graph(5), residual_graph(2)], ids=["1", "5", "residual"])
-def test_the_simulated_core_gives_the_reference_bits(graph: Graph) -> None:
+@pytest.mark.parametrize(
+    ("graph", "name"),
+    [(random_graph(1), "nrf52840"), (random_graph(5), "esp32-c3"), (residual_graph(2), "nrf52840")],
+    ids=["1", "5 on RISC-V", "residual"],
+)
+def test_the_simulated_core_gives_the_reference_bits(graph: Graph, name: str) -> None:
     pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'trit[mcu]'")
     pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
     images = random_input(graph, 3, np.random.default_rng(0))
-    scores = run_tvm_c(graph, images)
+    scores = run_tvm_c(graph, images, board(name))
     np.testing.assert_array_equal(scores.view(np.uint32), reference.run(graph, images).view(np.uint32))
 
 
@@ -58,7 +62,7 @@ def test_a_board_that_is_too_small_is_one_line() -> None:
     pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'trit[mcu]'")
     graph = random_graph(1)
     with pytest.raises(Unavailable, match=r"too large for nrf52840: [\d,]+ bytes too many"):
-        run_tvm_c(graph, random_input(graph, 1, np.random.default_rng(0)), board(**{"flash.size": 4096}))
+        run_tvm_c(graph, random_input(graph, 1, np.random.default_rng(0)), board("nrf52840", "flash.size=4096"))
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
