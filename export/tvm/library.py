@@ -63,7 +63,7 @@ def write_tvm(graph: Graph, path: Path, target: Any = None, optimize: Optimize =
     with TemporaryDirectory(prefix="trit-") as folder:
         library = Path(folder) / "model.so"
         try:
-            if is_aarch64(target):
+            if is_aarch64(target) and not is_aarch64(host_target()):
                 executable.export_library(str(library), fcompile=_link_for_aarch64)
             else:
                 executable.export_library(str(library))

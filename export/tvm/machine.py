@@ -43,7 +43,7 @@ class Machine:
 def host_target() -> Any:
     """This machine's processor."""
     # Not mcpu "native": TVM logs that it does not know it and goes on with a generic processor.
-    return tvm.target.Target({"kind": "llvm", "mcpu": tvm.target.codegen.llvm_get_system_cpu()})
+    return _target(tvm.target.codegen.llvm_get_system_cpu(), tvm.target.codegen.llvm_get_system_triple())
 
 
 def llvm_target(mcpu: str = "", triple: str = "") -> Any:

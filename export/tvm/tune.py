@@ -52,9 +52,10 @@ def _search(
     function: Any, ours: Any, target: Any, trials: int, report: Callable[[int, float, float], None]
 ) -> tuple[Any, bool]:
     """The fastest function, and whether the user broke off."""
-    best, run = ours, timer(ours, target)
-    first = now = run()
+    best = ours
     try:
+        run = timer(ours, target)
+        first = now = run()
         for trial, candidate in enumerate(_candidates(function, target, trials), 1):
             try:
                 other = timer(candidate, target)
