@@ -43,19 +43,35 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def save_model(path: Path, network: nn.Module, recipe: Recipe, accuracy: float) -> None:
+def save_model(
+    path: Path,
+    network: nn.Module,
+    recipe: Recipe,
+    accuracy: float,
+    norms: dict[str, dict[str, torch.Tensor]] | None = None,
+) -> None:
+    """`norms` is the batch norm of each task, where the network has learned several."""
     state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    write(path, {"recipe": recipe.text, "name": recipe.name, "state": state, "accuracy": accuracy})
+    content = {"recipe": recipe.text, "name": recipe.name, "state": state, "accuracy": accuracy}
+    write(path, {**content, "norms": norms or {}})
 
 
-def load_model(path: str | os.PathLike[str]) -> tuple[nn.Sequential, Recipe]:
-    """The trained network in evaluation mode, and its recipe. Raises TritError as `read` does."""
+def load_model(path: str | os.PathLike[str], task: str | None = None) -> tuple[nn.Sequential, Recipe]:
+    """The trained network in evaluation mode, and its recipe; with the batch norm of `task`, or of the last one.
+
+    Raises TritError as `read` does, and for a task that the model has no batch norm of.
+    """
     content = read(path)
     if not {"recipe", "name", "state"} <= content.keys():
         raise TritError(f"{path}: a checkpoint of unfinished training; finish it with trit train --resume")
     recipe = parse_recipe(*_recipe_text(content))
     network = build(recipe)
     network.load_state_dict(content["state"])
+    if task is not None:
+        norms = content.get("norms", {})
+        if task not in norms:
+            raise TritError(f"{path}: has no batch norm of task {task!r}: there are {', '.join(norms) or 'none'}")
+        network.load_state_dict(norms[task], strict=False)
     return network.eval(), recipe
 
 

@@ -12,9 +12,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from trit.train.consolidation import Protection
 from trit.train.faults import ErrorModel, make_faulty
+from trit.train.metaplastic import MetaplasticAdam, MetaplasticSGD, parameter_groups
 from trit.train.networks import build
-from trit.train.recipe import Recipe
+from trit.train.recipe import Recipe, Training
 
 DataSet = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 TEST_BATCH = 500
@@ -24,7 +26,8 @@ class Trainer:
     """A recipe's network, optimizer and schedule, and one epoch at a time of training on in-memory images.
 
     Every epoch draws its order and augmentation from its own seed, so that resuming needs no generator state.
-    `network` takes the place of the recipe's; `errors` is what the recipe's faults stand for.
+    `network` takes the place of the recipe's; `errors` is what the recipe's faults stand for; `protection` has a word in
+    each step for the tasks that the network has learned before.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Trainer:
         train_set: DataSet,
         network: nn.Module | None = None,
         errors: ErrorModel | None = None,
+        protection: Protection | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, training = recipe, recipe.training
@@ -44,11 +48,14 @@ class Trainer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images, self.labels = _on(self.accelerator, train_set)
         self.steps_per_epoch = len(self.images) // training.batch
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), training.learning_rate, weight_decay=training.weight_decay
-        )
-        total = self.steps_per_epoch * training.epochs
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
+        self.protection = protection or Protection()
+        optimizer = _optimizer(self.network, training)
+        schedule: torch.optim.lr_scheduler.LRScheduler
+        if training.schedule == "constant":
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        else:
+            total = self.steps_per_epoch * training.epochs
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
         # The schedule counts steps itself: accelerate would advance it once a process.
         self.schedule = schedule
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
@@ -84,7 +91,9 @@ class Trainer:
         loss: Tensor = criterion(scores.float(), labels)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
+        self.protection.before_step()
         self.optimizer.step()
+        self.protection.after_step()
         self.schedule.step()
         return loss.detach()
 
@@ -123,6 +132,16 @@ class Trainer:
             change = _draw(training.brightness, images, generator).reshape(-1, 1, 1, 1)
             images = (images + change).clamp(0, 255).to(images.dtype)
         return images
+
+
+def _optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimizer == "adamw":
+        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+    groups = parameter_groups(network, training.metaplasticity)
+    if training.optimizer == "sgd":
+        return MetaplasticSGD(groups, rate, momentum=training.momentum, weight_decay=decay)
+    return MetaplasticAdam(groups, rate, weight_decay=decay)
 
 
 def evaluate(forward: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

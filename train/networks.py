@@ -37,7 +37,12 @@ def build(recipe: Recipe) -> nn.Sequential:
         case Residual(stages=stages):
             layers += _residual(recipe, stages)
     _exempt(layers, recipe.quantization)
-    return nn.Sequential(_named(layers))
+    built = nn.Sequential(_named(layers))
+    if recipe.quantization.start is not None:
+        for module in built.modules():
+            if isinstance(module, QuantConv2d | QuantLinear):
+                nn.init.uniform_(module.weight, -recipe.quantization.start, recipe.quantization.start)
+    return built
 
 
 def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:

@@ -28,6 +28,7 @@ class Quantization(Table):
     threshold: float = Field(0.5, gt=0)  # of ternary activations
     window: float = Field(1.5, gt=0)  # of ternary activations: the pseudo-gradient passes within ±window
     activation_scale: float = Field(1 / 32, gt=0)  # of 8-bit activations and residual streams: a code's value
+    start: float | None = Field(None, gt=0)  # hidden weights start uniformly within ±start; left out: N(0, 0.03)
 
 
 class Mlp(Table):
@@ -78,10 +79,14 @@ class Residual(Table):
 
 
 class Training(Table):
-    """Adam with decoupled weight decay and a one-cycle learning rate (Smith & Topin 2018)."""
+    """The optimizer, its learning rate, one-cycle (Smith & Topin 2018) or constant, and the images' augmentation."""
 
-    epochs: int = Field(gt=0)
+    epochs: int = Field(gt=0)  # of each task, where there are several
     batch: int = Field(100, gt=0)
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"  # adamw: decoupled weight decay; adam, sgd: in the gradient
+    metaplasticity: Annotated[float, Field(ge=0)] | list[Annotated[float, Field(ge=0)]] = 0.0  # m, or one a layer
+    momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -90,6 +95,14 @@ class Training(Table):
     roll: int = Field(0, ge=0)  # of speech: turn by up to this many frames each way, the end before the beginning
     brightness: int = Field(0, ge=0)  # add up to this to all pixels, or take it away: of speech, its loudness
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 autocast where the machine gains by it
+
+    @model_validator(mode="after")
+    def _has_what_its_optimizer_takes(self) -> Training:
+        if self.optimizer == "adamw" and self.metaplasticity:
+            raise ValueError("metaplasticity needs the optimizer adam or sgd, not adamw")
+        if self.optimizer != "sgd" and self.momentum:
+            raise ValueError(f"momentum is of the optimizer sgd, not {self.optimizer}")
+        return self
 
 
 class Faults(Table):
@@ -109,6 +122,70 @@ class Faults(Table):
         return self
 
 
+BatchNorm = Literal["per task", "shared"]
+
+
+class Permuted(Table):
+    """The data set `count` times, each time with its pixels in another order that the seed draws."""
+
+    kind: Literal["permuted"]
+    count: int = Field(gt=1)
+    batch_norm: BatchNorm = "per task"
+
+
+class Sequence(Table):
+    """The data set, then others of its shape and number of classes."""
+
+    kind: Literal["sequence"]
+    then: list[DataName] = Field(min_length=1)
+    batch_norm: BatchNorm = "per task"
+
+
+class Stream(Table):
+    """The data set's training images in `parts` that the seed draws; each is trained with once, the test is one."""
+
+    kind: Literal["stream"]
+    parts: int = Field(gt=1)
+    batch_norm: Literal["shared"] = "shared"  # of one test, nobody says which part it belongs to
+
+
+class Classes(Table):
+    """Some of the data set's classes after the others: a task a group, by their numbers."""
+
+    kind: Literal["classes"]
+    groups: list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]] = Field(min_length=2)
+    batch_norm: BatchNorm = "shared"
+
+
+class ElasticWeights(Table):
+    """Elastic weight consolidation (Kirkpatrick et al., PNAS 2017) of the quantized weights."""
+
+    kind: Literal["ewc"]
+    strength: float = Field(5000.0, gt=0)  # λ
+    samples: int = Field(5000, gt=0)  # of a task's training images for the Fisher information
+
+
+class SynapticIntelligence(Table):
+    """Synaptic intelligence (Zenke et al., ICML 2017) of the hidden weights."""
+
+    kind: Literal["si"]
+    strength: float = Field(0.1, gt=0)  # c
+    damping: float = Field(0.001, gt=0)  # ξ
+
+
+class Replay(Table):
+    """Images kept of each former task and mixed into the training, as many a pass as the new task has."""
+
+    kind: Literal["replay"]
+    images: int = Field(200, gt=0)  # of each task
+
+
+class Joint(Table):
+    """All tasks at once: what learning them one after the other is measured against."""
+
+    kind: Literal["joint"]
+
+
 class Recipe(Table):
     """A whole recipe."""
 
@@ -123,6 +200,29 @@ class Recipe(Table):
     network: Annotated[Mlp | Cnn | Vgg | DsCnn | Residual, Field(discriminator="kind")]
     training: Training
     faults: Faults | None = None
+    tasks: Annotated[Permuted | Sequence | Stream | Classes, Field(discriminator="kind")] | None = None
+    protection: Annotated[
+        ElasticWeights | SynapticIntelligence | Replay | Joint | None, Field(discriminator="kind")
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_tasks_that_fit(self) -> Recipe:
+        match self.tasks:
+            case Sequence(then=then):
+                for name in then:
+                    if SHAPES[name] != SHAPES[self.data] or name == "speech" or len(LABELS[name]) != len(self.labels):
+                        raise ValueError(f"tasks.then: {name} has not the shape and number of classes of {self.data}")
+            case Classes(groups=groups):
+                chosen = sorted(number for group in groups for number in group)
+                if chosen != list(range(len(self.labels))):
+                    raise ValueError(f"tasks.groups: each of the classes 0 to {len(self.labels) - 1} belongs in one")
+        if self.protection and not self.tasks:
+            raise ValueError("protection: is of former tasks; give [tasks]")
+        if isinstance(self.protection, Replay | Joint) and self.tasks and self.tasks.batch_norm == "per task":
+            raise ValueError(
+                f'protection: {self.protection.kind} mixes tasks in a batch; set tasks.batch_norm="shared"'
+            )
+        return self
 
     @field_validator("words")
     @classmethod

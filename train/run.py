@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
 from trit.train import checkpoint
+from trit.train.continual import learn, mean_accuracy
 from trit.train.data import load_test, load_train, load_validation
 from trit.train.faults import ErrorModel
 from trit.train.loop import DataSet, Trainer
 from trit.train.recipe import Faults, Recipe, read_recipe
+from trit.train.tasks import make_tasks
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    accuracy: float  # on the test set, of the quantized network in evaluation mode
+    accuracy: float  # on the test set, of the quantized network in evaluation mode; the mean over the tests of tasks
     seconds: float  # of training, over all resumed parts
     model: Path
+    tasks: list[dict[str, Any]] = field(default_factory=list)  # of a recipe with tasks: the lines of its history
 
 
 def train(
@@ -50,11 +53,16 @@ def train(
     errors = error_model(chosen.faults) if chosen.faults and error_model else None
     folder = out or Path("runs") / chosen.name
     state = _state_to_resume(folder, chosen) if resume else None
+    if chosen.tasks:
+        tasks = make_tasks(chosen, data)
+        _make(folder)
+        history = learn(chosen, tasks, folder, console or Console(quiet=True), errors, state)
+        return TrainResult(mean_accuracy(history), history[-1]["seconds"], folder / "model.pt", history)
     train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
     validation_set = load_validation(chosen.data, data, chosen.words)
     _make(folder)
     trainer = Trainer(chosen, train_set, errors=errors)
-    history: list[dict[str, Any]] = []
+    history = []
     if state is not None:
         trainer.restore(state)
         history = state["history"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trit.options import Data
+from trit.tables import Column, show
 
 if TYPE_CHECKING:
     from trit.train.faults import ErrorModel
@@ -19,8 +20,9 @@ def train(
         str,
         typer.Argument(
             help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, "
-            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, kws-ternary-dscnn, or the path "
-            "of a TOML file."
+            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, kws-ternary-dscnn, "
+            "metaplastic-permuted-mnist (or -10, -4096), metaplastic-mnist-fashion, metaplastic-stream-fashion, "
+            "metaplastic-stream-cifar10, metaplastic-classes, or the path of a TOML file."
         ),
     ],
     data: Data = None,
@@ -32,7 +34,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
 ) -> None:
-    """Train a binary or ternary network.
+    """Train a binary or ternary network, on one data set or on tasks one after the other.
 
     Example: trit train fashion-ternary-cnn --out runs/fashion --set training.epochs=5
 
@@ -51,4 +53,10 @@ def train(
     console = Console(stderr=True)
     folder = out or Path("runs") / Path(recipe).stem
     result = run(recipe, data, folder, set_, resume, console, error_model)
-    typer.echo(f"{result.accuracy:.2%} on the test set after {result.seconds:.0f} s: {result.model}")
+    tests = list(result.tasks[-1]["accuracy"]) if result.tasks else []
+    if tests:
+        columns = [Column("task", "after training with"), *(Column(test, test, "{:.2%}") for test in tests)]
+        rows = [{"task": line["task"], **line["accuracy"]} for line in result.tasks]
+        show("Accuracy on the tests so far", columns, rows)
+    what = f"the mean of {len(tests)} tests" if len(tests) > 1 else "the test set"
+    typer.echo(f"{result.accuracy:.2%} on {what} after {result.seconds:.0f} s: {result.model}")
