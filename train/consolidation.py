@@ -6,6 +6,7 @@ Either adds the gradient of its penalty to that of the new task's loss. Batch no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -178,7 +179,7 @@ def _squared_gradients(layer: nn.Module, inputs: Tensor, gradients: Tensor) -> T
     if isinstance(layer, QuantLinear):
         return gradients.square().T @ inputs.square()
     assert isinstance(layer, QuantConv1d | QuantConv2d)
-    of_weight = conv2d_weight if isinstance(layer, QuantConv2d) else conv1d_weight
+    of_weight: Callable[..., Tensor] = conv2d_weight if isinstance(layer, QuantConv2d) else conv1d_weight
     total = torch.zeros_like(layer.weight.detach())
     for x, g in zip(torch.split(inputs, 1), torch.split(gradients, 1), strict=True):
         total += of_weight(x, layer.weight.shape, g, layer.stride, layer.padding, layer.dilation, layer.groups).square()

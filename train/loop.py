@@ -26,8 +26,8 @@ class Trainer:
     """A recipe's network, optimizer and schedule, and one epoch at a time of training on in-memory images.
 
     Every epoch draws its order and augmentation from its own seed, so that resuming needs no generator state.
-    `network` takes the place of the recipe's; `errors` is what the recipe's faults stand for; `protection` has a word in
-    each step for the tasks that the network has learned before.
+    `network` takes the place of the recipe's; `errors` is what the recipe's faults stand for; `protection` has a word
+    in each step for the tasks that the network has learned before.
     """
 
     def __init__(

@@ -7,7 +7,8 @@ the update of Adam or SGD and m the metaplasticity of the weight's group,
     W <- W + ΔW·(1 - tanh²(m·|W|))   where ΔW leads towards zero, sign(W)·ΔW < 0
     W <- W + ΔW                      elsewhere
 
-Weight decay is L2 in the gradient, before the moments. Nothing is clipped. With m = 0 the optimizers are torch's own.
+Weight decay is L2 in the gradient, before the moments. Nothing is clipped. With m = 0 the optimizers are torch's own;
+so is Adam's eps, 1e-8, which torch adds to the bias-corrected root of the second moment and the work to the raw one.
 
 Of ternary weights the rule is the same: |W| counts from zero, not from the threshold Δ. Below Δ, in the zero state,
 m·|W| < m·Δ is small, so that zeros stay free to take either sign and only ±1 are consolidated.
