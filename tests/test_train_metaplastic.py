@@ -56,7 +56,7 @@ def adam_by_hand(weights: np.ndarray, m: float) -> list[np.ndarray]:
             g = float(gradient[i]) + DECAY * w
             first[i] = 0.9 * first[i] + 0.1 * g
             second[i] = 0.999 * second[i] + 0.001 * g * g
-            # torch adds eps to the corrected root, the work to the raw one: 1e-8 beside the root of a gradient's square.
+            # torch adds eps to the corrected root, the work to the raw one.
             change = size * first[i] / (math.sqrt(second[i]) + 1e-8 * math.sqrt(1 - 0.999**step))
             if np.sign(w) * first[i] > 0:
                 weights[i] = w - (1 - math.tanh(m * abs(w)) ** 2) * change
