@@ -22,6 +22,13 @@ SHIPPED = [
     "fashion-ternary-8bit-cnn",
     "fashion-ternary-cnn",
     "kws-ternary-dscnn",
+    "metaplastic-classes",
+    "metaplastic-mnist-fashion",
+    "metaplastic-permuted-mnist",
+    "metaplastic-permuted-mnist-10",
+    "metaplastic-permuted-mnist-4096",
+    "metaplastic-stream-cifar10",
+    "metaplastic-stream-fashion",
     "mnist-binary-mlp",
 ]
 
