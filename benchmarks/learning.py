@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from benchmarks.report import Row, run
@@ -47,7 +48,23 @@ class Experiment:
     overrides: list[str] = field(default_factory=list)
 
 
+DIGITS = [  # seconds a run; fewer steps need a larger m
+    "data=digits",
+    "tasks.count=3",
+    "network.hidden=[256, 256]",
+    "training.epochs=10",
+    "training.batch=50",
+    "training.learning_rate=0.01",
+    "training.metaplasticity=20",
+]
 EXPERIMENTS = {
+    "digits": Experiment("three permuted digits, 256 units", "metaplastic-permuted-mnist", tuple(METHODS), DIGITS),
+    "digits-ternary": Experiment(
+        "three permuted digits, 256 units, ternary",
+        "metaplastic-permuted-mnist",
+        ("metaplastic", "plain"),
+        [*DIGITS, "quantization.weights=ternary"],
+    ),
     "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", tuple(METHODS)),
     "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
     "mnist-fashion": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain")),
@@ -70,12 +87,18 @@ def main() -> None:
                     if options.rerun in f"{name}-{method}":
                         rerun(name, method, seed)
     work = {
+        "digits": lambda: every_method("digits"),
+        "digits-ternary": lambda: every_method("digits-ternary"),
         "permuted": permuted,
         "permuted-4096": lambda: [_mean("permuted-4096", "metaplastic", "≥ 95.5")],
         "mnist-fashion": lambda: two_sets("mnist-fashion"),
         "fashion-mnist": lambda: two_sets("fashion-mnist"),
     }
     run("What is kept of former tasks", work)
+
+
+def every_method(name: str) -> list[Row]:
+    return [_mean(name, method) for method in EXPERIMENTS[name].methods]
 
 
 def permuted() -> list[Row]:
@@ -121,7 +144,8 @@ def rerun(name: str, method: str, seed: int) -> None:
     describe = ["git", "describe", "--always", "--dirty"]
     version = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     command = shlex.join(["trit", "train", recipe, *(part for key in overrides for part in ("--set", key))])
-    header = {"command": command, "seed": seed, "date": str(date.today()), "version": version}
+    header: dict[str, Any] = {"command": command, "seed": seed, "date": str(date.today()), "version": version}
+    header["threads"] = torch.get_num_threads()
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(header) + "\n" + (folder / "history.jsonl").read_text()
     (RESULTS / f"{folder.name}.jsonl").write_text(text)
