@@ -63,7 +63,7 @@ EXPERIMENTS = {
         "three permuted digits, 256 units, ternary",
         "metaplastic-permuted-mnist",
         ("metaplastic", "plain"),
-        [*DIGITS, "quantization.weights=ternary"],
+        [*DIGITS, "quantization.weights=ternary", "quantization.start=0.15"],
     ),
     "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", tuple(METHODS)),
     "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),

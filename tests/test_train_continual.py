@@ -145,6 +145,7 @@ def test_replay_has_as_many_former_images_as_new_ones() -> None:
         (["tasks={kind='sequence', then=['mnist']}"], r"tasks\.then: mnist has not the shape and number of classes of"),
         (["tasks={kind='classes', groups=[[0], [1, 1]]}"], r"tasks\.groups: each of the classes 0 to 9 belongs in one"),
         (["tasks={kind='stream', parts=3, batch_norm='per task'}"], r"tasks\.batch_norm: Input should be 'shared'"),
+        (["quantization.weights=ternary"], r"quantization: start: 0\.05 leaves all ternary weights at zero"),
         (["protection.kind=replay"], 'protection: replay mixes tasks in a batch; set tasks.batch_norm="shared"'),
         (["protection.kind=ewc", "protection.strength=0"], r"protection\.strength: Input should be greater than 0"),
     ],
@@ -358,7 +359,9 @@ def test_joint_training_learns_all_tasks_at_once(file: str, tmp_path: Path) -> N
 def test_streams_and_classes_of_binary_and_ternary_weights(
     tasks: str, tests: list[str], weights: str, file: str, tmp_path: Path
 ) -> None:
-    result = train(file, out=tmp_path, overrides=[f"tasks={tasks}", f"quantization.weights={weights}"])
+    result = train(
+        file, out=tmp_path, overrides=[f"tasks={tasks}", f"quantization.weights={weights}", "quantization.start=0.15"]
+    )
     assert list(result.tasks[-1]["accuracy"]) == tests
     assert result.tasks[-1]["accuracy"][tests[-1]] > 0.7
     assert checkpoint.read(result.model)["norms"] == {}

@@ -14,6 +14,7 @@ from trit.runtime.log_mel import BANDS, FRAMES
 from trit.train.data import LABELS
 
 DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10", "speech"]
+TERNARY_THRESHOLD = 0.05  # of weights = "ternary", as in trit.train.quantizers.TernaryWeights
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -29,6 +30,14 @@ class Quantization(Table):
     window: float = Field(1.5, gt=0)  # of ternary activations: the pseudo-gradient passes within ±window
     activation_scale: float = Field(1 / 32, gt=0)  # of 8-bit activations and residual streams: a code's value
     start: float | None = Field(None, gt=0)  # hidden weights start uniformly within ±start; left out: N(0, 0.03)
+
+    @model_validator(mode="after")
+    def _starts_beyond_the_threshold(self) -> Quantization:
+        if self.weights == "ternary" and self.start is not None and self.start <= TERNARY_THRESHOLD:
+            raise ValueError(
+                f"start: {self.start} leaves all ternary weights at zero: take more than the threshold 0.05"
+            )
+        return self
 
 
 class Mlp(Table):
