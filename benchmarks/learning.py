@@ -20,13 +20,15 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
-from benchmarks.report import Row, run
+from benchmarks.report import Row, interleaved, milliseconds, run
+from trit.train.metaplastic import MetaplasticAdam
 from trit.train.run import train
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
-SEEDS = 3
+SEEDS, ROUNDS = 3, 50
 PLAIN = ["training.metaplasticity=0"]
 METHODS = {
     "metaplastic": [],
@@ -87,6 +89,7 @@ def main() -> None:
                     if options.rerun in f"{name}-{method}":
                         rerun(name, method, seed)
     work = {
+        "step": step_cost,
         "digits": lambda: every_method("digits"),
         "digits-ternary": lambda: every_method("digits-ternary"),
         "permuted": permuted,
@@ -95,6 +98,47 @@ def main() -> None:
         "fashion-mnist": lambda: two_sets("fashion-mnist"),
     }
     run("What is kept of former tasks", work)
+
+
+def step_cost() -> list[Row]:
+    """An optimizer's step on the weights of 784-1024-1024-10 beside the matrix products of a batch of 100."""
+    shapes = [(1024, 784), (1024, 1024), (10, 1024)]
+    layers = [nn.Linear(inputs, outputs, bias=False) for outputs, inputs in shapes]
+    batch = [torch.randn(100, inputs, requires_grad=index > 0) for index, (_, inputs) in enumerate(shapes)]
+    pulls = [torch.randn(100, outputs) for outputs, _ in shapes]
+
+    def products(bfloat16: bool) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            outputs = [layer(x) for layer, x in zip(layers, batch, strict=True)]
+        torch.autograd.backward(outputs, [pull.to(y.dtype) for pull, y in zip(pulls, outputs, strict=True)])
+
+    products(False)
+    weights = [layer.weight for layer in layers]
+    metaplastic = MetaplasticAdam(copies(weights), metaplasticity=1.35)
+    adam, fused = torch.optim.Adam(copies(weights)), torch.optim.Adam(copies(weights), fused=True)
+    steps = {
+        "metaplastic": metaplastic.step,
+        "torch.optim.Adam": adam.step,
+        "the same, fused": fused.step,
+        "the products, float32": lambda: products(False),
+        "the products, bfloat16": lambda: products(True),
+    }
+    times = interleaved(steps, ROUNDS)
+    mine = milliseconds(times["metaplastic"])
+    return [
+        Row("MetaplasticAdam's step", mine, "ms", peer, milliseconds(times[peer]))
+        for peer in steps
+        if peer != "metaplastic"
+    ]
+
+
+def copies(weights: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Parameters of their own with the same gradients."""
+    made = [nn.Parameter(weight.detach().clone()) for weight in weights]
+    for parameter, weight in zip(made, weights, strict=True):
+        assert weight.grad is not None
+        parameter.grad = weight.grad.clone()
+    return made
 
 
 def every_method(name: str) -> list[Row]:

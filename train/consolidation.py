@@ -74,7 +74,10 @@ class Elastic(Protection):
         return {"tasks": self.tasks, "stiffness": self.stiffness, "pull": self.pull}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.tasks, self.stiffness, self.pull = state["tasks"], state["stiffness"], state["pull"]
+        self.tasks = state["tasks"]
+        for name in self.weights:
+            self.stiffness[name].copy_(state["stiffness"][name])
+            self.pull[name].copy_(state["pull"][name])
 
     def _quantized(self, name: str) -> Tensor:
         quantizer = self.network.get_submodule(name).weight_quantizer
@@ -119,7 +122,8 @@ class Intelligent(Protection):
         return {"importance": self.importance}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.importance = state["importance"]
+        for name, importance in self.importance.items():
+            importance.copy_(state["importance"][name])
         self._begin()
 
     def _begin(self) -> None:

@@ -76,8 +76,8 @@ def learn(
     """
     torch.manual_seed(recipe.seed)
     network = build(recipe)
-    # As the trainer has it, so that what a protection keeps of the weights lies as they do.
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # Where and as the trainer has it, so that what a protection keeps of the weights lies as they do.
+    network.to(PartialState().device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = _Learner(recipe, network, protection(network, recipe))
     if resumed is not None:
         learner.restore(resumed)
@@ -87,7 +87,12 @@ def learn(
         start = time.perf_counter()
         train_set = with_replay(lesson.train_set, learner.kept)
         trainer = Trainer(recipe, train_set, network, errors, learner.protection)
-        losses = _epochs(trainer, lesson.name, number, console)
+        try:
+            losses = _epochs(trainer, lesson.name, number, console)
+        except KeyboardInterrupt:
+            if number:
+                console.print(f"{number} of {len(lessons)} tasks are saved: the same command with --resume goes on")
+            raise
         _end_task(learner, trainer, lesson, number)
         accuracy = _accuracies(learner, trainer, tasks if len(lessons) == 1 else tasks[: number + 1])
         before = learner.history[-1]["seconds"] if learner.history else 0.0
@@ -111,7 +116,7 @@ def mean_accuracy(history: list[dict[str, Any]]) -> float:
 def norm_state(network: nn.Module) -> NormState:
     """A copy of all batch norms' parameters and statistics."""
     return {
-        f"{name}.{key}": value.detach().clone()
+        f"{name}.{key}": value.detach().cpu().clone()
         for name, module in network.named_modules()
         if isinstance(module, _BatchNorm)
         for key, value in module.state_dict().items()
