@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,11 +64,17 @@ def test_tuning_for_another_machine_is_refused() -> None:
 
 
 def test_tuning_ends_at_once_where_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: Any) -> Any:
-        raise KeyboardInterrupt
+    def interrupt(function: Any, *_: Any) -> Iterator[Any]:
+        asked.append(function)
+        signal.raise_signal(signal.SIGINT)
+        yield function
 
+    asked: list[Any] = []
     monkeypatch.setattr(tune, "_candidates", interrupt)
-    target = host_target()
+    monkeypatch.setattr(tune, "timer", lambda *_: lambda: 1.0)
+    target, handler = host_target(), signal.getsignal(signal.SIGINT)
     module = legalize(to_relax(small_network()), target)
     made = tune.tune(module, target, 4)
+    assert len(asked) == 1
+    assert signal.getsignal(signal.SIGINT) is handler
     assert tvm_ffi.structural_equal(made["conv_threshold"], schedule(module, target)["conv_threshold"])
