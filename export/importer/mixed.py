@@ -55,7 +55,8 @@ def mixed(operation: Operation, line: Line, values: Array, padded: bool, network
     at_tap = np.einsum("ocyx,c->oyx", values.astype(np.float64), offsets)  # what a tap adds where it is inside
     constant = [Fraction(total) for total in at_tap.sum(axis=(1, 2)).tolist()]
     if padded:
-        weights = np.rint(at_tap / float(unit * CODE)).astype(np.int64)
+        full = unit * (CODE - network.tensor(IMAGE).zero_point)
+        weights = np.rint(at_tap / float(full)).astype(np.int64)
         channels = values.shape[1]
         copies = -(-int(np.abs(weights).max()) // (MOST * channels))
         if copies > COPIES:
@@ -64,10 +65,10 @@ def mixed(operation: Operation, line: Line, values: Array, padded: bool, network
         blocks += [np.moveaxis(share, 0, 1) for share in shares]
         parts += (_full(network),) * copies
         inside = [int(total) for total in weights.sum(axis=(1, 2))]
-        constant = [c - unit * CODE * total for c, total in zip(constant, inside, strict=True)]
+        constant = [c - full * total for c, total in zip(constant, inside, strict=True)]
     worst = max(abs(unit * int(step) / scale - 1) for step, scale in zip(steps, line.scales, strict=True))
     network.why_not_packed[operation.name] = "input channels of different scales: weights hold them"
-    network.notes.append(f"{operation.name} reads channels of different scales, met to {float(worst):.3%}, not exactly")
+    network.notes.append(f"{operation.name} reads pixels of different scales, met to {float(worst):.3%}, not exactly")
     joined = np.concatenate(blocks, axis=1)
     return Mixed(replace(line, parts=parts, scales=[unit], offsets=[Fraction(0)]), joined, unit, constant)
 
@@ -90,7 +91,7 @@ def _shares(numbers: Array, count: int) -> Array:
 
 
 def _full(network: Network) -> str:
-    """A tensor like the image whose every value is CODE."""
+    """A tensor like the image whose every code is CODE."""
     if "full" not in network.known:
         tensor = network.tensor(IMAGE)
         name = network.lowering.name_of("offset")

@@ -79,6 +79,7 @@ class Staircase:
 
 
 def _quantized(operation: Operation, real: Real, network: Network) -> Line:
+    """Bits where they do, else codes where they are exact, else a sum of bits."""
     try:
         known = {function: function.levels() for function in set(real.functions)}
     except NotDiscrete:
