@@ -167,7 +167,7 @@ def test_one_dimensional_modules() -> None:
     assert_imports_as(settled(network, 2, 41), (2, 41))
 
 
-@pytest.mark.parametrize("bits", ["binary", "ternary", "4 bits unsigned", "8 bits"])
+@pytest.mark.parametrize("bits", ["binary", "ternary", "4 bits unsigned"])
 def test_modules_of_brevitas(bits: str) -> None:
     pytest.importorskip("brevitas", reason="brevitas is not installed: pip install brevitas onnxoptimizer")
     pytest.importorskip("onnxoptimizer", reason="Brevitas' export needs it: pip install onnxoptimizer")
@@ -184,7 +184,6 @@ def test_modules_of_brevitas(bits: str) -> None:
             {"act_quant": q.SignedTernaryActPerTensorConst},
         ),
         "4 bits unsigned": ({"weight_bit_width": 2}, {"act_quant": q.Uint8ActPerTensorFloat, "bit_width": 4}),
-        "8 bits": ({"weight_bit_width": 8}, {"bit_width": 8}),
     }[bits]
     torch.manual_seed(0)
     network = nn.Sequential(
