@@ -123,10 +123,13 @@ PYTORCH: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("name", PYTORCH)
 def test_modules_of_pytorch(name: str) -> None:
-    """By torch.onnx and without a file; where weights are 0 at random, PyTorch's sign(0) = 0 counts."""
     torch.manual_seed(1)
-    network = settled(PYTORCH[name](), 3, 10, 10)
-    assert_imports_as(network, (3, 10, 10))
+    assert_imports_as(settled(PYTORCH[name](), 3, 10, 10), (3, 10, 10))
+
+
+def test_files_of_pytorch() -> None:
+    """As users export them: with constants folded and a batch of any size."""
+    network = settled(PYTORCH["where"](), 3, 10, 10)
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
