@@ -205,6 +205,18 @@ def test_depthwise_with_thresholds(activation: str, weights: str, kernel: Pair) 
             assert_same_bits(graph, random_input(graph, 2, rng))
 
 
+@pytest.mark.parametrize("weights", ["binary", "ternary", "int8"])
+@pytest.mark.parametrize("channels", WORD_BOUNDARIES)
+def test_depthwise_on_codes(channels: int, weights: str) -> None:
+    """The last kernel has more taps than sums of 16 bits hold."""
+    rng = np.random.default_rng(channels)
+    for kernel, stride, zero_point in (((3, 3), (1, 1), 128), ((5, 4), (2, 1), 0), ((12, 11), (1, 1), 255)):
+        build = builder(rng, (channels, 14, 13), zero_point)
+        build.conv(channels, weights, kernel, stride, groups=channels)
+        graph = score(build)
+        assert_same_bits(graph, random_input(graph, 2, rng))
+
+
 def test_layers_of_one_dimension() -> None:
     rng = np.random.default_rng(5)
     build = builder(rng, (4, 1, 33), 128)

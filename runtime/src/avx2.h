@@ -19,6 +19,7 @@
 int trit_conv_bits_avx2(const trit_call *c);
 int trit_conv_bytes_avx2(const trit_call *c);
 int trit_conv_int8_avx2(const trit_call *c);
+int trit_conv_depthwise_avx2(const trit_call *c);
 
 #define AVX2_LANES 8u
 #define AVX2_BLOCKS (TRIT_WORD_BITS / AVX2_LANES) /* of an output word */

@@ -13,8 +13,9 @@ AVX2 static void store(const trit_call *c, uint32_t pixel, uint32_t word, const 
     avx2_conv_store(c, pixel, word, acc);
 }
 
-const trit_kernels trit_kernels_avx2 = {has_avx2, trit_conv_bits_avx2, trit_conv_bytes_avx2, NULL,
-                                         trit_conv_int8_avx2, store};
+const trit_kernels trit_kernels_avx2 = {
+    has_avx2, trit_conv_bits_avx2, trit_conv_bytes_avx2, trit_conv_depthwise_avx2, trit_conv_int8_avx2, store,
+};
 
 #else
 

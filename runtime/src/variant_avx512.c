@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The AVX-512 variant, for processors that count bits and multiply bytes in it: Ice Lake, Zen 4 and later. */
+#include "avx2.h"
 #include "avx512.h"
 
 #if TRIT_HAVE_AVX512
@@ -10,14 +11,14 @@ static int has_avx512(void) {
     return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vbmi | vnni | vpopcntdq);
 }
 
-AVX512 static void store(const trit_call *c, uint32_t pixel, uint32_t word,
-                                     const int32_t acc[TRIT_WORD_BITS]) {
+AVX512 static void store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {
     const __m512i values[AVX512_BLOCKS] = {avx512_load(acc), avx512_load(acc + AVX512_LANES)};
     avx512_conv_store(c, pixel, word, values);
 }
 
-const trit_kernels trit_kernels_avx512 = {has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512, NULL,
-                                           trit_conv_int8_avx512, store};
+const trit_kernels trit_kernels_avx512 = {
+    has_avx512, trit_conv_bits_avx512, trit_conv_bytes_avx512, trit_conv_depthwise_avx2, trit_conv_int8_avx512, store,
+};
 
 #else
 
