@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """TVM's code beside the C runtime: a binary convolution and a whole network on this machine, C on a microcontroller.
 
-python -m benchmarks.backends_tvm [--only PART] [--json]
-
-One thread; what is compared is measured in turn, and medians are shown. The first bar is that of a core with AVX-512
-which counts the bits of two vectors a cycle; what this machine's counts at most is the ceiling beside it.
+The first bar is that of a core with AVX-512 which counts the bits of two vectors a cycle; what this machine's counts
+at most is the ceiling beside it.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,7 +17,7 @@ from benchmarks.host_layers import step_time
 from benchmarks.host_networks import WIDTH, network_graph
 from benchmarks.layers import Layer, layer_graph
 from benchmarks.programs import board_named, zoo_network
-from benchmarks.report import Row, interleaved, ratio, run
+from benchmarks.report import Row, interleaved, ratio
 from trit.export.plan import to_plan
 from trit.runtime import Session
 from trit.targets.microcontroller.execution import instructions
@@ -27,16 +25,6 @@ from trit.targets.microcontroller.simulator import run_image
 
 LAYER = Layer(256, 16, 3)
 TUNING = 16  # trials a function
-
-
-def main() -> None:
-    run("TVM's code beside the C runtime, one thread", PARTS)
-
-
-def rows() -> Iterator[Row]:
-    """Those of every part."""
-    for part in PARTS.values():
-        yield from part()
 
 
 def binary() -> list[Row]:
@@ -93,6 +81,3 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "network": network,
     "microcontroller": microcontroller,
 }
-
-if __name__ == "__main__":
-    main()
