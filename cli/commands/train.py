@@ -21,8 +21,9 @@ def train(
         typer.Argument(
             help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, "
             "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, kws-ternary-dscnn, "
-            "metaplastic-permuted-mnist (or -10, -4096), metaplastic-mnist-fashion, metaplastic-stream-fashion, "
-            "metaplastic-stream-cifar10, metaplastic-classes, or the path of a TOML file."
+            "metaplastic-permuted-mnist, metaplastic-permuted-mnist-10, metaplastic-permuted-mnist-4096, "
+            "metaplastic-mnist-fashion, metaplastic-stream-fashion, metaplastic-stream-cifar10, metaplastic-classes, "
+            "or the path of a TOML file."
         ),
     ],
     data: Data = None,
