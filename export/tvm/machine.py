@@ -59,7 +59,8 @@ def llvm_target(mcpu: str = "", triple: str = "") -> Any:
         raise TritError(f"LLVM does not know the triple {triple}: give one such as {AARCH64}")
     if not codegen.llvm_is_valid_cpu(mcpu, triple):
         known = [str(name) for name in codegen.llvm_get_cpu_archlist(_target("generic", triple))]
-        raise TritError(f"LLVM knows no processor {mcpu} of {triple}: {did_you_mean(mcpu, known)}or leave it out")
+        hint = did_you_mean(mcpu, known)
+        raise TritError(f"LLVM knows no processor {mcpu} of {triple}: {hint}leave it out for a generic one")
     return _target(mcpu, triple)
 
 
