@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from trit.export.graph import Graph
-from trit.export.onnx_functions import used_functions
 from trit.export.onnx_plain import inline
-from trit.export.onnx_writer import to_onnx
+from trit.export.onnx_writer import bring_functions, to_onnx
 from trit.export.operators import Conv
 from trit.export.operators.conv import GEOMETRY
 from trit.runtime.files import write_atomic
@@ -43,9 +42,9 @@ def to_onnx_int2(graph: Graph) -> Any:
     for call in model.graph.node:
         if call.name in convs:
             _use(call, names[id(convs[call.name].weights)])
-    del model.graph.initializer[:], model.functions[:]
+    del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-    model.functions.extend(used_functions({call.op_type for call in model.graph.node if call.domain}))
+    bring_functions(model)
     _raise_versions(model)
     return inline(model)
 

@@ -36,7 +36,7 @@ def onnx_bytes(graph: Graph) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
     model = to_onnx(graph)
     fuse_calls(model)
-    _bring_functions(model)
+    bring_functions(model)
     data: bytes = model.SerializeToString(deterministic=True)
     digest = hashlib.sha256(data).hexdigest().encode()
     return DIGEST_PATTERN.sub(lambda match: match[0].replace(match[1], digest), data, count=1)
@@ -68,11 +68,11 @@ def to_onnx(graph: Graph) -> Any:
         producer_name="trit",
     )
     helper.set_model_props(model, _metadata(graph))
-    _bring_functions(model)
+    bring_functions(model)
     return model
 
 
-def _bring_functions(model: Any) -> None:
+def bring_functions(model: Any) -> None:
     """Make the model's functions those that its nodes call."""
     del model.functions[:]
     model.functions.extend(used_functions({node.op_type for node in model.graph.node if node.domain == DOMAIN}))

@@ -140,7 +140,7 @@ class _Writer:
         return self.append("Mul", [x, self.per_channel(name, factors, x)], f"{name}.product", self.shape_of(x))
 
     def less_zero_point(self, x: str, tensor: Tensor) -> str:
-        if len(tensor.shape) == 3 and tensor.shape[1:] == (1, 1):
+        if tensor.shape[1:] == (1, 1):
             x = self.append("Flatten", [x], f"{x}.flat", tensor.shape)
         if tensor.zero_point == 0:
             return x

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../src/kernels.h"
+#include "../src/steps.h"
 #include "layout.h"
 
 enum { LINE = 64 };
@@ -59,15 +59,6 @@ static void bring_out(const kernel *k, const trit_tensor *t, const void *from, u
         memcpy(image, from, bytes_outside(t)); /* scores are in order */
 }
 
-static void run_step(const trit_call *call) {
-    static void (*const runs[])(const trit_call *) = {
-#define X(name, function, text) trit_##function##_run,
-        TRIT_OPERATORS(X)
-#undef X
-    };
-    runs[call->step->op](call);
-}
-
 static void run_image(batch *b, size_t index, uint8_t *memory) {
     const kernel *k = b->k;
     trit_tensor in = k->in, other = k->other, out = k->out;
@@ -90,7 +81,7 @@ static void run_image(batch *b, size_t index, uint8_t *memory) {
     call.x = x_inside;
     call.y = y_inside;
     call.z = z_inside;
-    run_step(&call);
+    trit_run_step(&call);
     bring_out(k, &out, z_inside, b->z + index * bytes_outside(&out));
 }
 

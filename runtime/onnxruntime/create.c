@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../src/conv.h"
-#include "../src/plan.h"
+#include "../src/steps.h"
 #include "geometry.h"
 
 OrtStatus *kernel_name(const kernel *k, OrtStatus *status) {
@@ -126,13 +126,8 @@ static void set_bounds(kernel *k) {
 }
 
 static OrtStatus *check(const kernel *k) {
-    static trit_status (*const checks[])(const trit_call *) = {
-#define X(name, function, text) trit_##function##_check,
-        TRIT_OPERATORS(X)
-#undef X
-    };
     trit_call call = kernel_call(k);
-    trit_status status = checks[k->step.op](&call);
+    trit_status status = trit_check_call(&call);
     REQUIRE(status == TRIT_OK, trit_status_text(status));
     return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a plan: all checks happen here, once, so that running it cannot leave the arena or the file. */
-#include "plan.h"
+#include "steps.h"
 
 static int little_endian(void) {
     const uint16_t probe = 1;
@@ -117,11 +117,6 @@ static int unused_are_zero(const TRIT_FLASH trit_step *s) {
 
 /* Adds what the step takes of the file to `claimed`. */
 static trit_status check_step(const trit_plan *plan, uint32_t index, uint64_t *claimed) {
-    static trit_status (*const checks[])(const trit_call *) = {
-#define X(name, function, text) trit_##function##_check,
-        TRIT_OPERATORS(X)
-#undef X
-    };
     const TRIT_FLASH trit_step *s = trit_steps(plan) + index;
     trit_status status;
     trit_call call;
@@ -130,7 +125,7 @@ static trit_status check_step(const trit_plan *plan, uint32_t index, uint64_t *c
     if (s->input > index || s->other > (reads_two(s) ? index : 0)) return TRIT_BAD_STEP;
     if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;
     call = trit_resolve(plan, index);
-    status = checks[s->op](&call);
+    status = trit_check_call(&call);
     if (status == TRIT_OK) *claimed += trit_parameter_bytes(&call);
     return status;
 }

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The walk over an open plan's steps. */
+/* A step's operator, and the walk over an open plan's steps. */
 #ifndef TRIT_STEPS_H
 #define TRIT_STEPS_H
 
 #include "plan.h"
+
+/* What the step's operator requires. */
+static inline trit_status trit_check_call(const trit_call *call) {
+    static trit_status (*const checks[])(const trit_call *) = {
+#define X(name, function, text) trit_##function##_check,
+        TRIT_OPERATORS(X)
+#undef X
+    };
+    return checks[call->step->op](call);
+}
 
 static inline void trit_run_step(const trit_call *call) {
     static void (*const runs[])(const trit_call *) = {
