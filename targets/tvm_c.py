@@ -23,7 +23,7 @@ from trit.targets.folder import new_contents
 from trit.targets.microcontroller import simulate_unicorn
 from trit.targets.microcontroller.cores import CORES
 from trit.targets.microcontroller.execution import Execution
-from trit.targets.microcontroller.firmware import FAMILY_FILES, memories
+from trit.targets.microcontroller.firmware import FAMILY_FILES, build_values, memories
 from trit.targets.microcontroller.simulator import DEFAULT_BOARD
 from trit.targets.sources import Images, Scores, fill_template, test_images_source
 from trit.targets.toolchain import Toolchain, cross_compiler, run_make
@@ -99,11 +99,7 @@ def _built(graph: Graph, board: Microcontroller, images: Images, toolchain: Tool
     if core.unicorn is None:
         raise Unavailable(f"unicorn does not know an {board.core}")
     values = {
-        "target": board.name,
-        "gcc": core.gcc,
-        "gcc_flags": core.gcc_flags,
-        "gcc_link_flags": core.gcc_link_flags,
-        "zig_flags": core.zig or "",
+        **build_values(board.name, core),
         "qemu": "",
         "qemu_flags": "",
         **memories(board.name, board.flash, board.ram),

@@ -20,7 +20,7 @@ from trit.runtime.errors import TritError, Unavailable
 from trit.runtime.files import write_atomic
 from trit.targets.description import Microcontroller
 from trit.targets.microcontroller.config import LANES, config_header
-from trit.targets.microcontroller.cores import CORES, Family, Region
+from trit.targets.microcontroller.cores import CORES, Core, Family, Region
 from trit.targets.sizes import heaviest
 from trit.targets.sources import Images, write_sources, write_template
 from trit.targets.toolchain import Toolchain, cross_compiler, run_make
@@ -78,11 +78,7 @@ def write_firmware(
     """The build directory of the graph's firmware, with the images and their scores as its test."""
     core, plan = CORES[target.core], to_plan(graph, lanes=LANES)
     values = {
-        "target": target.name,
-        "gcc": core.gcc,
-        "gcc_flags": core.gcc_flags,
-        "gcc_link_flags": core.gcc_link_flags,
-        "zig_flags": core.zig or "",
+        **build_values(target.name, core),
         "qemu": core.qemu.command if core.qemu else "",
         "qemu_flags": core.qemu.flags if core.qemu else "",
         "mcu": core.simavr or "",
@@ -96,6 +92,17 @@ def write_firmware(
     write_template(folder / "firmware.ld", script, memories(target.name, target.flash, target.ram))
     if core.qemu:
         write_template(folder / "simulator.ld", script, memories(target.name, core.qemu.flash, core.qemu.ram))
+
+
+def build_values(name: str, core: Core) -> dict[str, str]:
+    """How a board's Makefile builds for its core."""
+    return {
+        "target": name,
+        "gcc": core.gcc,
+        "gcc_flags": core.gcc_flags,
+        "gcc_link_flags": core.gcc_link_flags,
+        "zig_flags": core.zig or "",
+    }
 
 
 def memories(name: str, flash: Region, ram: Region) -> dict[str, str]:
