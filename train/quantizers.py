@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+IN_CACHE = 1 << 16  # values that several operations go over while they are in a core's second-level cache
+
 WeightKind = Literal["binary", "ternary", "int8", "float32"]
 
 
@@ -60,8 +62,12 @@ class _ClippedEightBit(Function):
     def forward(ctx: Any, x: Tensor, scale: float, low: int, high: int) -> Tensor:
         ctx.save_for_backward(x)
         ctx.range = scale * low, scale * high
-        wide = x.float() if x.element_size() < 4 else x  # bfloat16 holds every code, but not the halves between them
-        return (wide / scale).add_(0.5).floor_().clamp_(low, high).mul_(scale).to(x.dtype)
+        codes = torch.empty_like(x)
+        images = max(1, IN_CACHE * len(x) // max(1, x.numel()))
+        for part, values in zip(x.split(images), codes.split(images), strict=True):
+            wide = part.float() if part.element_size() < 4 else part  # bfloat16 holds every code, not the halves between
+            values.copy_((wide / scale).add_(0.5).floor_().clamp_(low, high).mul_(scale))
+        return codes
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
