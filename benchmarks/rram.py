@@ -8,14 +8,13 @@ aihwkit is measured where TRIT_AIHWKIT names the Python that has it. The finding
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from benchmarks.peer import Peer
 from benchmarks.report import Row, interleaved, run
 from benchmarks.rram_findings import immunity, supplies, widths
 from trit.export.graph import Graph, Node, Tensor
@@ -113,10 +112,10 @@ def rate() -> list[Row]:
         engine, matrices = Chips(to_plan(mlp([784, 512, 10], kind, "uint8")), images, 32), errors.programmed[kind]
         for threads in (1, 2):
             steps[f"{name}, {threads} threads"] = _chips(engine, matrices, threads)
-    with Aihwkit() as peer:
-        if AIHWKIT:
-            steps["aihwkit"] = lambda: peer.ask("run")
-            steps["aihwkit, with programming"] = lambda: peer.ask("chip")
+    with Peer(AIHWKIT, "aihwkit_mlp.py") as peer:
+        if peer:
+            steps["aihwkit"] = lambda: peer.ask(f"run {IMAGES}")
+            steps["aihwkit, with programming"] = lambda: peer.ask(f"chip {IMAGES}")
         times = interleaved(steps, ROUNDS, warm_up=1)
     rows, theirs = [], IMAGES / min(times["aihwkit"]) if AIHWKIT else AIHWKIT_RATE
     source = "aihwkit, default inference tile" if AIHWKIT else "aihwkit, measured before"
@@ -142,28 +141,6 @@ def _chips(engine: Chips, matrices: np.ndarray, threads: int) -> Callable[[], ob
         return [found.sum() for found in engine.run(range(first, first + CHIPS), 0, matrices, threads=threads)]
 
     return step
-
-
-class Aihwkit:
-    """aihwkit in a process of its own, where there is one."""
-
-    def __enter__(self) -> Aihwkit:
-        self._process = None
-        if AIHWKIT:
-            command = [AIHWKIT, str(Path(__file__).with_name("aihwkit_mlp.py"))]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        return self
-
-    def ask(self, mode: str) -> float:
-        assert self._process and self._process.stdin and self._process.stdout
-        self._process.stdin.write(f"{mode} {IMAGES}\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def __exit__(self, *error: object) -> None:
-        if self._process and self._process.stdin:
-            self._process.stdin.close()
-            self._process.wait()
 
 
 def mlp(sizes: list[int], weights: Literal["binary", "ternary"], inputs: Literal["binary", "uint8"]) -> Graph:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What quantization costs a training step: the recipe's network beside the same one in plain torch, and in Brevitas.
+"""What quantization costs a training step: the recipe's network beside the same one in plain torch, Brevitas and Larq.
 
-The plain network has torch's own layers and ReLU where the other has quantized layers and activations. All of them go
-through the trainer of `trit train`, on the same batch, in turn.
+The plain network has torch's own layers and ReLU where the other has quantized layers and activations. All but Larq's
+go through the trainer of `trit train`, on the same batch, in turn. Larq is measured where TRIT_LARQ names the Python
+that has it, compiled by TensorFlow, on as many threads and in the same precision.
 """
 
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -15,13 +17,15 @@ import torch
 from accelerate.state import AcceleratorState
 from torch import nn
 
+from benchmarks.peer import Peer
 from benchmarks.report import Row, interleaved, milliseconds, ratio, run
 from trit.train.data import Images, Labels
 from trit.train.layers import BinaryActivation, QuantConv2d, QuantLinear, TernaryActivation
 from trit.train.loop import Trainer
 from trit.train.networks import build
-from trit.train.recipe import Recipe, read_recipe
+from trit.train.recipe import Cnn, Recipe, read_recipe
 
+LARQ = os.environ.get("TRIT_LARQ")
 ROUNDS = 30
 BARS = {"float32": "≤ 1.3", "bfloat16": "≤ 1.5"}
 Replace = Callable[[nn.Module], nn.Module]
@@ -44,17 +48,30 @@ def step_cost(name: str, precision: str) -> list[Row]:
     if find_spec("brevitas"):
         networks["Brevitas"] = replaced(network, brevitas_layer)
     steps = {peer: step_of(recipe, copy.deepcopy(network)) for peer, network in networks.items()}
-    times = interleaved(steps, ROUNDS)
+    with Peer(LARQ, "larq_step.py") as larq:
+        if larq:
+            command = f"{torch.get_num_threads()} {precision} {network_of(recipe)}"
+            steps["Larq"] = lambda: larq.ask(command)
+        times = interleaved(steps, ROUNDS)
     work = f"{name}, {precision}"
-    rows = [
-        Row(f"{work}: time", ratio(times, "trit", "plain torch"), "× plain torch", "plain torch", 1.0, BARS[precision])
+    cost = ratio(times, "trit", "plain torch")
+    rows = [Row(f"{work}: time", cost, "× plain torch", "plain torch", 1.0, BARS[precision])]
+    rows += [
+        Row(f"{work}: steps a second", ratio(times, peer, "trit"), f"× {peer}", bar="≥ 1")
+        for peer in times
+        if peer in ("Brevitas", "Larq")
     ]
-    if "Brevitas" in times:
-        theirs = ratio(times, "Brevitas", "plain torch")
-        rows.append(Row(f"{work}: time", rows[0].value, "× plain torch", "Brevitas", theirs))
     mine = milliseconds(times["trit"])
     rows += [Row(f"{work}: step", mine, "ms", peer, milliseconds(times[peer])) for peer in times if peer != "trit"]
     return rows
+
+
+def network_of(recipe: Recipe) -> str:
+    """What larq_step.py builds: the kind of weights, stages of channels, hidden units, images a batch."""
+    assert isinstance(recipe.network, Cnn)
+    stages = "/".join(",".join(map(str, stage)) for stage in recipe.network.stages)
+    hidden = ",".join(map(str, recipe.network.hidden))
+    return f"{recipe.quantization.activations} {stages} {hidden} {recipe.training.batch}"
 
 
 def step_of(recipe: Recipe, network: nn.Module) -> Callable[[], object]:

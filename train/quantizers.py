@@ -64,8 +64,8 @@ class _ClippedEightBit(Function):
         ctx.range = scale * low, scale * high
         codes = torch.empty_like(x)
         images = max(1, IN_CACHE * len(x) // max(1, x.numel()))
-        for part, values in zip(x.split(images), codes.split(images), strict=True):
-            wide = part.float() if part.element_size() < 4 else part  # bfloat16 holds every code, not the halves between
+        for part, values in zip(torch.split(x, images), torch.split(codes, images), strict=True):
+            wide = part.float() if part.element_size() < 4 else part  # bfloat16 holds codes, not the halves between
             values.copy_((wide / scale).add_(0.5).floor_().clamp_(low, high).mul_(scale))
         return codes
 
