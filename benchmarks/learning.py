@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What networks keep of former tasks: metaplasticity beside plain training, elastic weight consolidation and others.
+"""What the learning rules reach: former tasks kept by metaplasticity and others, accuracy at small size.
 
 Reads the logs in docs/results, whose first line says how each was made: a figure is the mean over three seeds, or nan
 while one is missing. --rerun trains again and writes the logs anew, --rerun permuted-ewc --seeds 1 only that.
@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from benchmarks.learning_small import CIFAR10, FASHION, small
 from benchmarks.report import Row, interleaved, milliseconds, run
 from trit.train.metaplastic import MetaplasticAdam
 from trit.train.run import train
@@ -31,6 +32,7 @@ RESULTS = ROOT / "docs" / "results"
 SEEDS, ROUNDS = 3, 50
 PLAIN = ["training.metaplasticity=0"]
 METHODS = {
+    "alone": [],  # the recipe as it is
     "metaplastic": [],
     "plain": PLAIN,
     "ewc": [*PLAIN, "protection.kind=ewc"],
@@ -38,6 +40,7 @@ METHODS = {
     "replay": [*PLAIN, "protection.kind=replay", "tasks.batch_norm=shared"],
     "joint": [*PLAIN, "protection.kind=joint", "tasks.batch_norm=shared"],
 }
+TASKS = ("metaplastic", "plain", "ewc", "si", "replay", "joint")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Experiment:
     recipe: str
     methods: tuple[str, ...]
     overrides: list[str] = field(default_factory=list)
+    seeds: int = SEEDS
 
 
 DIGITS = [  # seconds a run; fewer steps need a larger m
@@ -60,14 +64,14 @@ DIGITS = [  # seconds a run; fewer steps need a larger m
     "training.metaplasticity=20",
 ]
 EXPERIMENTS = {
-    "digits": Experiment("three permuted digits, 256 units", "metaplastic-permuted-mnist", tuple(METHODS), DIGITS),
+    "digits": Experiment("three permuted digits, 256 units", "metaplastic-permuted-mnist", TASKS, DIGITS),
     "digits-ternary": Experiment(
         "three permuted digits, 256 units, ternary",
         "metaplastic-permuted-mnist",
         ("metaplastic", "plain"),
         [*DIGITS, "quantization.weights=ternary", "quantization.start=0.15"],
     ),
-    "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", tuple(METHODS)),
+    "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", TASKS),
     "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
     "mnist-fashion": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain")),
     "fashion-mnist": Experiment(
@@ -76,6 +80,8 @@ EXPERIMENTS = {
         ("metaplastic", "plain"),
         ["data=fashion-mnist", 'tasks.then=["mnist"]'],
     ),
+    "cifar10-small": Experiment("CIFAR-10, small and ternary", "cifar10-ternary-small", ("alone",), seeds=1),
+    "fashion-small": Experiment("Fashion-MNIST, small and ternary", "fashion-ternary-small", ("alone",), seeds=1),
 }
 
 
@@ -85,7 +91,7 @@ def main() -> None:
     if options.rerun:
         for name, experiment in EXPERIMENTS.items():
             for method in experiment.methods:
-                for seed in options.seeds:
+                for seed in options.seeds[: experiment.seeds]:
                     if options.rerun in f"{name}-{method}":
                         rerun(name, method, seed)
     work = {
@@ -96,8 +102,10 @@ def main() -> None:
         "permuted-4096": lambda: [_mean("permuted-4096", "metaplastic", "≥ 95.5")],
         "mnist-fashion": lambda: two_sets("mnist-fashion"),
         "fashion-mnist": lambda: two_sets("fashion-mnist"),
+        "cifar10-small": lambda: small(CIFAR10),
+        "fashion-small": lambda: small(FASHION),
     }
-    run("What is kept of former tasks", work)
+    run("Learning rules", work)
 
 
 def step_cost() -> list[Row]:
