@@ -19,6 +19,7 @@ from trit.commands import (
     import_network,
     inspect,
     profile,
+    sweep,
     target,
     targets,
     train,
@@ -36,7 +37,7 @@ app = typer.Typer(
     "Example: trit train digits-ternary-mlp && trit export runs/digits-ternary-mlp/model.pt -o digits.onnx "
     "&& trit profile digits.onnx --target host,nrf52840",
 )
-for command in (train, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo, doctor):
+for command in (train, sweep, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo, doctor):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.command("import")(import_network.import_network)  # a word that no function can be called by
 app.add_typer(target.target, name="target")

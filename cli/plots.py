@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,7 @@ RATES = {"sign": "±1 → ∓1", "lost": "±1 → 0", "raised": "0 → ±1", "fl
 def sweep_plot(path: Path, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
     """Error rates, and where there are any accuracy and energy, against the last numeric key; a line for each other
     value. Raises TritError for a file that cannot be written."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError:
-        raise MissingExtra("matplotlib", "plot") from None
+    plt = _pyplot()
     axis = next((key for key in reversed(keys) if all(isinstance(row[key], float | int) for row in rows)), None)
     if axis is None:
         raise TritError(f"--plot {path}: none of {', '.join(keys)} is a number to draw the table against")
@@ -45,8 +42,48 @@ def sweep_plot(path: Path, rows: Sequence[dict[str, Any]], keys: Sequence[str]) 
         panel.grid(alpha=0.3)
         if key == "rates" or others:
             panel.legend(fontsize=7)
+    _save(figure, path)
+
+
+def pareto_plot(
+    path: Path, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], costs: Mapping[str, str], place: str
+) -> None:
+    """Accuracy against each of the costs that the rows have, with the spread of the seeds, and the Pareto front: rows
+    with the cost in their "pareto". `place` ends the labels of costs on a target. Raises TritError as `sweep_plot`."""
+    plt = _pyplot()
+    panels = [key for key in costs if any(row.get(key) is not None and row["accuracy"] is not None for row in rows)]
+    if not panels:
+        raise TritError(f"--plot {path}: no point has both an accuracy and a cost")
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.5 * len(panels), 3.8), layout="constrained", squeeze=False)
+    for panel, key in zip(axes[0], panels, strict=True):
+        placed = [row for row in rows if row.get(key) is not None and row["accuracy"] is not None]
+        for row in placed:
+            on_front = key in row["pareto"]
+            spread = None if row["spread"] is None else 100 * row["spread"]
+            colour = "tab:blue" if on_front else "tab:gray"
+            panel.errorbar(row[key], 100 * row["accuracy"], spread, fmt="o", capsize=2, color=colour)
+            label = ", ".join(str(row[name]) for name in keys)
+            panel.annotate(label, (row[key], 100 * row["accuracy"]), (4, 4), textcoords="offset points", fontsize=7)
+        front = sorted((row[key], 100 * row["accuracy"]) for row in placed if key in row["pareto"])
+        panel.step(*zip(*front, strict=True), where="post", color="tab:blue", alpha=0.5)
+        panel.set(xlabel=costs[key] + ("" if key == "weight_bits" else place), xscale="log")
+        panel.grid(alpha=0.3)
+    axes[0][0].set_ylabel("accuracy (%)")
+    figure.suptitle(", ".join(keys), fontsize=9)
+    _save(figure, path)
+
+
+def _pyplot() -> Any:
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError:
+        raise MissingExtra("matplotlib", "plot") from None
+    return plt
+
+
+def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise TritError(f"--plot {path}: {error}") from error
-    plt.close(figure)
+    _pyplot().close(figure)

@@ -126,7 +126,7 @@ def _follow(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[l
         allowed = [key for table in tables for key in table.model_fields]
         if isinstance(part, str):
             fields = [table.model_fields[part].annotation for table in tables if part in table.model_fields]
-            tables = [found for annotation in fields for found in _tables_in(annotation)]
+            tables = [found for annotation in fields for found in tables_in(annotation)]
     return path, allowed
 
 
@@ -134,8 +134,9 @@ def _tags(table: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(table.model_fields["kind"].annotation) if "kind" in table.model_fields else ()
 
 
-def _tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The tables that a field of that type may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in get_args(annotation):
-        yield from _tables_in(argument)
+        yield from tables_in(argument)

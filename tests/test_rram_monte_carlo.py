@@ -83,7 +83,7 @@ def test_a_cluster_simulates_the_same_chips(fashion: Graph) -> None:
 
 def test_a_cluster_that_does_not_answer_is_named(fashion: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="needs trit[cluster]")
-    monkeypatch.setattr("trit.targets.rram.monte_carlo.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("trit.runtime.cluster.CONNECT_SECONDS", 1)
     with pytest.raises(TritError, match=r"cannot reach a Dask scheduler at tcp://127\.0\.0\.1:1"):
         monte_carlo(fashion, default_chip(), *labelled(), 1, given_errors(), cluster="tcp://127.0.0.1:1")
 

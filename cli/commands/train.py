@@ -13,6 +13,7 @@ from trit.tables import Column, show
 
 if TYPE_CHECKING:
     from trit.train.faults import ErrorModel
+    from trit.train.recipe import Faults
 
 
 def train(
@@ -43,13 +44,7 @@ def train(
     """
     from rich.console import Console
 
-    from trit.train.recipe import Faults
     from trit.train.run import train as run
-
-    def error_model(faults: Faults) -> ErrorModel:
-        from trit.targets.rram.errors import error_model as of_target
-
-        return of_target(faults.target, faults.ber)
 
     console = Console(stderr=True)
     folder = out or Path("runs") / Path(recipe).stem
@@ -61,3 +56,10 @@ def train(
         show("Accuracy on the tests so far", columns, rows)
     what = f"the mean of {len(tests)} tests" if len(tests) > 1 else "the test set"
     typer.echo(f"{result.accuracy:.2%} on {what} after {result.seconds:.0f} s: {result.model}")
+
+
+def error_model(faults: Faults) -> ErrorModel:
+    """The errors of a recipe's [faults], at a target's rates or one bit error rate."""
+    from trit.targets.rram.errors import error_model as of_target
+
+    return of_target(faults.target, faults.ber)

@@ -14,7 +14,8 @@ from trit.export.graph import Graph
 from trit.export.operators import Conv
 from trit.export.plan import to_plan
 from trit.runtime.chips import Chips
-from trit.runtime.errors import MissingExtra, TritError
+from trit.runtime.cluster import dask_workers
+from trit.runtime.errors import TritError
 from trit.targets.rram.chip import Rram
 from trit.targets.rram.errors import Matrices, ReadErrors
 from trit.targets.rram.mapping import map_graph
@@ -22,7 +23,6 @@ from trit.targets.rram.mapping import map_graph
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[Any]
 CHIPS_PER_TASK = 25  # of a cluster
-CONNECT_SECONDS = 10
 
 
 def monte_carlo(
@@ -92,17 +92,10 @@ def _part(*task: Any) -> list[float]:
 
 def _on_cluster(address: str, task: tuple[Any, ...], chips: int) -> list[float]:
     """The same on the workers of a Dask scheduler, through joblib."""
-    try:
-        import joblib
-        from distributed import Client
-    except ImportError:
-        raise MissingExtra("dask", "cluster") from None
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        raise TritError(f"cannot reach a Dask scheduler at {address}: {error}") from error
     parts = [range(start, min(start + CHIPS_PER_TASK, chips)) for start in range(0, chips, CHIPS_PER_TASK)]
-    with client, joblib.parallel_backend("dask", scatter=list(task)):
+    with dask_workers(address, task):
+        import joblib
+
         found = joblib.Parallel()(joblib.delayed(_part)(*task, part) for part in parts)
     return [accuracy for part in found for accuracy in part]
 
