@@ -49,11 +49,13 @@ def save_model(
     recipe: Recipe,
     accuracy: float,
     norms: dict[str, dict[str, torch.Tensor]] | None = None,
+    hidden: dict[str, Any] | None = None,
 ) -> None:
-    """`norms` is the batch norm of each task, where the network has learned several."""
+    """`norms` is the batch norm of each task, where the network has learned several, and `hidden` how its hidden
+    weights were distributed after each (trit.train.hidden)."""
     state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     content = {"recipe": recipe.text, "name": recipe.name, "state": state, "accuracy": accuracy}
-    write(path, {**content, "norms": norms or {}})
+    write(path, {**content, "norms": norms or {}, "hidden": hidden or {}})
 
 
 def load_model(path: str | os.PathLike[str], task: str | None = None) -> tuple[nn.Sequential, Recipe]:

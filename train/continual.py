@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
@@ -24,7 +23,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trit.runtime.files import write_atomic
 from trit.train import checkpoint
 from trit.train.consolidation import Protection, protection
+from trit.train.distributed import is_main, processes
 from trit.train.faults import ErrorModel
+from trit.train.hidden import Distribution, distributions
 from trit.train.loop import DataSet, Trainer
 from trit.train.networks import build
 from trit.train.recipe import Joint, Recipe, Replay
@@ -43,6 +44,7 @@ class _Learner:
     protection: Protection
     norms: dict[str, NormState] = field(default_factory=dict)  # by the task's name
     kept: list[DataSet] = field(default_factory=list)  # images of former tasks, to replay
+    hidden: dict[str, dict[str, Distribution]] = field(default_factory=dict)  # by the task's name, then the layer's
     history: list[dict[str, Any]] = field(default_factory=list)  # a line a task
 
     def state(self) -> dict[str, Any]:
@@ -52,12 +54,13 @@ class _Learner:
             "protection": self.protection.state(),
             "norms": self.norms,
             "kept": kept,
+            "hidden": self.hidden,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.protection.restore(state["protection"])
-        self.norms, self.history = state["norms"], state["history"]
+        self.norms, self.hidden, self.history = state["norms"], state["hidden"], state["history"]
         self.kept = [(images.numpy(), labels.numpy()) for images, labels in state["kept"]]
 
 
@@ -77,7 +80,7 @@ def learn(
     torch.manual_seed(recipe.seed)
     network = build(recipe)
     # Where and as the trainer has it, so that what a protection keeps of the weights lies as they do.
-    network.to(PartialState().device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(processes().device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     learner = _Learner(recipe, network, protection(network, recipe))
     if resumed is not None:
         learner.restore(resumed)
@@ -102,8 +105,9 @@ def learn(
             _save(learner, folder)
         mean = mean_accuracy(learner.history)
         console.print(f"{lesson.name}: loss {losses[-1]:.4f}, {mean:.2%} on {len(accuracy)} tests, {seconds:.0f} s")
-    if PartialState().is_main_process:
-        checkpoint.save_model(folder / "model.pt", network, recipe, mean_accuracy(learner.history), learner.norms)
+    if is_main():
+        mean = mean_accuracy(learner.history)
+        checkpoint.save_model(folder / "model.pt", network, recipe, mean, learner.norms, learner.hidden)
     return learner.history
 
 
@@ -155,6 +159,7 @@ def _end_task(learner: _Learner, trainer: Trainer, task: Task, number: int) -> N
     order = torch.randperm(len(trainer.images), generator=torch.Generator().manual_seed(seed))[:SETTLE_IMAGES]
     images, labels = trainer.images[order], trainer.labels[order]
     settle(learner.network, images)
+    learner.hidden[task.name] = distributions(learner.network)
     learner.protection.end_task(images, labels)
     if isinstance(learner.recipe.protection, Replay):
         learner.kept.append(keep(task.train_set, learner.recipe.protection.images, seed))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop, on Hugging Face accelerate, so that `accelerate launch` takes it to more processes."""
+"""The training loop, on Hugging Face accelerate, so that torchrun takes it to more processes."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from trit.runtime.errors import TritError
 from trit.train.consolidation import Protection
+from trit.train.distributed import batch_norm_of_all, without_gpu
 from trit.train.faults import ErrorModel, make_faulty
 from trit.train.metaplastic import MetaplasticAdam, MetaplasticSGD, parameter_groups
 from trit.train.networks import build
@@ -27,7 +30,8 @@ class Trainer:
 
     Every epoch draws its order and augmentation from its own seed, so that resuming needs no generator state.
     `network` takes the place of the recipe's; `errors` is what the recipe's faults stand for; `protection` has a word
-    in each step for the tasks that the network has learned before.
+    in each step for the tasks that the network has learned before. Of several processes each takes its share of every
+    batch, and all come to the same network. Raises TritError for a batch that has not an image for each.
     """
 
     def __init__(
@@ -42,7 +46,11 @@ class Trainer:
         self.recipe, training = recipe, recipe.training
         self.bfloat16 = training.precision == "bfloat16" or (training.precision == "auto" and gains_by_bfloat16())
         # accelerate keeps one precision for all of a process; recipes of two precisions may be trained in one.
-        self.accelerator = Accelerator(mixed_precision="no")
+        self.accelerator = Accelerator(cpu=without_gpu(), mixed_precision="no")
+        self.share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        if training.batch < self.accelerator.num_processes:
+            few = f"{training.batch} images cannot be shared out among {self.accelerator.num_processes} processes"
+            raise TritError(f"recipe {recipe.name}: training.batch: {few}")
         self.network = build(recipe) if network is None else network
         self.faults = make_faulty(self.network, errors, recipe.faults.per) if recipe.faults and errors else []
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -58,6 +66,8 @@ class Trainer:
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
         # The schedule counts steps itself: accelerate would advance it once a process.
         self.schedule = schedule
+        # A filter of one channel has two descriptions of the same order, of which torch warns.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         self.model, self.optimizer = self.accelerator.prepare(self.network, optimizer)
 
     @property
@@ -74,21 +84,24 @@ class Trainer:
             faults.renew(1_000_003 * self.recipe.seed + 1_009 * epoch + number)
         self.model.train()
         losses = torch.zeros((), device=self.accelerator.device)
-        for chosen in torch.split(order, training.batch):
-            images = self._augment(self.images[chosen], generator)
-            share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
-            losses += self.step(images[share], self.labels[chosen][share], criterion)
-            on_step()
-        return float(losses / self.steps_per_epoch)
+        with batch_norm_of_all(self.network):
+            for chosen in torch.split(order, training.batch):
+                images = self._augment(self.images[chosen], generator)
+                labels = self.labels[chosen][self.share]
+                # Gradients and losses are averaged over the processes, whose shares may differ by an image.
+                part = len(labels) * self.accelerator.num_processes / training.batch
+                losses += self.step(images[self.share], labels, criterion, part)
+                on_step()
+        return float(self.accelerator.reduce(losses, "mean") / self.steps_per_epoch)
 
-    def step(self, images: Tensor, labels: Tensor, criterion: nn.Module) -> Tensor:
-        """Forward, backward, and one step of optimizer and schedule; the batch's mean loss."""
+    def step(self, images: Tensor, labels: Tensor, criterion: nn.Module, part: float = 1.0) -> Tensor:
+        """Forward, backward, and one step of optimizer and schedule; `part` times the mean loss of the images."""
         # torch takes one-channel images for channels_first unless their strides say otherwise, and goes on in that
         # order up to the first convolution that has more.
         images = torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
             scores = self.model(images)
-        loss: Tensor = criterion(scores.float(), labels)
+        loss: Tensor = part * criterion(scores.float(), labels)
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         self.protection.before_step()
@@ -98,11 +111,11 @@ class Trainer:
         return loss.detach()
 
     def accuracy(self, data: DataSet) -> float:
-        """Fraction of images classified right, in evaluation mode and float32."""
+        """Fraction of images classified right, in evaluation mode and float32; each process takes its share."""
         images, labels = _on(self.accelerator, data)
         self.network.eval()
-        classes = evaluate(self.network, images).argmax(1)
-        return int((classes == labels).sum()) / len(classes)
+        right = (evaluate(self.network, images[self.share]).argmax(1) == labels[self.share]).sum()
+        return int(self.accelerator.reduce(right, "sum")) / len(labels)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after the epochs so far."""

@@ -18,6 +18,7 @@ from trit.runtime.files import write_atomic
 from trit.train import checkpoint
 from trit.train.continual import learn, mean_accuracy
 from trit.train.data import load_test, load_train, load_validation
+from trit.train.distributed import from_main, is_main, processes
 from trit.train.faults import ErrorModel
 from trit.train.loop import DataSet, Trainer
 from trit.train.recipe import Faults, Recipe, read_recipe
@@ -45,29 +46,33 @@ def train(
 
     The same recipe and seed give the same model on the same machine; a resumed training gives what an uninterrupted
     one gives. `error_model` turns a recipe's faults into probabilities (trit.targets.rram.errors.error_model). Raises
-    TritError for mistakes in the recipe, missing data, or nothing to resume.
+    TritError for mistakes in the recipe, missing data, or nothing to resume. Of several processes the main one writes
+    and prints, and its checkpoint is what all resume.
     """
     chosen = read_recipe(recipe, overrides)
     if chosen.faults and error_model is None:
         raise TritError(f"recipe {chosen.name}: [faults] needs an error_model, as trit train has it")
     errors = error_model(chosen.faults) if chosen.faults and error_model else None
     folder = out or Path("runs") / chosen.name
-    state = _state_to_resume(folder, chosen) if resume else None
+    state = from_main(lambda: _state_to_resume(folder, chosen)) if resume else None
+    shown = console if console and is_main() else Console(quiet=True)
     if chosen.tasks:
-        tasks = make_tasks(chosen, data)
-        _make(folder)
-        history = learn(chosen, tasks, folder, console or Console(quiet=True), errors, state)
+        with processes().local_main_process_first():  # which downloads what is missing
+            tasks = make_tasks(chosen, data)
+        from_main(lambda: _make(folder))
+        history = learn(chosen, tasks, folder, shown, errors, state)
         return TrainResult(mean_accuracy(history), history[-1]["seconds"], folder / "model.pt", history)
-    train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
-    validation_set = load_validation(chosen.data, data, chosen.words)
-    _make(folder)
+    with processes().local_main_process_first():
+        train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
+        validation_set = load_validation(chosen.data, data, chosen.words)
+    from_main(lambda: _make(folder))
     trainer = Trainer(chosen, train_set, errors=errors)
     history = []
     if state is not None:
         trainer.restore(state)
         history = state["history"]
     watched = _Watched("test", test_set) if validation_set is None else _Watched("validation", validation_set)
-    _run_epochs(trainer, watched, folder, history, console or Console(quiet=True))
+    _run_epochs(trainer, watched, folder, history, shown)
     accuracy = trainer.accuracy(test_set)
     model = folder / "model.pt"
     if trainer.is_main:

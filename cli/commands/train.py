@@ -44,11 +44,14 @@ def train(
     """
     from rich.console import Console
 
+    from trit.train.distributed import is_main
     from trit.train.run import train as run
 
     console = Console(stderr=True)
     folder = out or Path("runs") / Path(recipe).stem
     result = run(recipe, data, folder, set_, resume, console, error_model)
+    if not is_main():
+        return
     tests = list(result.tasks[-1]["accuracy"]) if result.tasks else []
     if tests:
         columns = [Column("task", "after training with"), *(Column(test, test, "{:.2%}") for test in tests)]
