@@ -16,6 +16,7 @@ from trit.commands import (
     deploy,
     doctor,
     export,
+    hidden_weights,
     import_network,
     inspect,
     profile,
@@ -37,7 +38,21 @@ app = typer.Typer(
     "Example: trit train digits-ternary-mlp && trit export runs/digits-ternary-mlp/model.pt -o digits.onnx "
     "&& trit profile digits.onnx --target host,nrf52840",
 )
-for command in (train, sweep, export, verify, inspect, deploy, profile, confusion, classify, targets, zoo, doctor):
+for command in (
+    train,
+    sweep,
+    export,
+    verify,
+    inspect,
+    deploy,
+    profile,
+    confusion,
+    classify,
+    hidden_weights,
+    targets,
+    zoo,
+    doctor,
+):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.command("import")(import_network.import_network)  # a word that no function can be called by
 app.add_typer(target.target, name="target")

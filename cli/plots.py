@@ -66,10 +66,45 @@ def pareto_plot(
             panel.annotate(label, (row[key], 100 * row["accuracy"]), (4, 4), textcoords="offset points", fontsize=7)
         front = sorted((row[key], 100 * row["accuracy"]) for row in placed if key in row["pareto"])
         panel.step(*zip(*front, strict=True), where="post", color="tab:blue", alpha=0.5)
+        panel.margins(x=0.15)  # room for the last one's label
         panel.set(xlabel=costs[key] + ("" if key == "weight_bits" else place), xscale="log")
         panel.grid(alpha=0.3)
     axes[0][0].set_ylabel("accuracy (%)")
     figure.suptitle(", ".join(keys), fontsize=9)
+    _save(figure, path)
+
+
+def hidden_plot(
+    path: Path, hidden: Mapping[str, Mapping[str, Any]], tests: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> None:
+    """Hidden weights' distributions, a colour a layer and the paler the earlier the task; beside them, a panel a test,
+    accuracy after switching signs. Raises TritError as `sweep_plot`."""
+    plt = _pyplot()
+    width = 4.2 * (1 + len(tests))
+    figure, axes = plt.subplots(1, 1 + len(tests), figsize=(width, 3.6), layout="constrained", squeeze=False)
+    left, *others = axes[0]
+    for number, layers in enumerate(hidden.values(), 1):
+        for index, (layer, found) in enumerate(layers.items()):
+            bins, largest = found["histogram"], found["largest"]
+            step = 2 * largest / len(bins)
+            label = layer if number == len(hidden) else None
+            edges = [place * step - largest for place in range(len(bins) + 1)]
+            strength = number / len(hidden)
+            left.stairs([share / step for share in bins], edges, color=f"C{index}", alpha=strength, label=label)
+    left.set(xlabel="hidden weight", ylabel="density", yscale="log", title=f"after {', '.join(hidden)}")
+    left.legend(fontsize=7)
+    for panel, (name, rows) in zip(others, tests.items(), strict=True):
+        x = [100 * row["fraction"] for row in rows]
+        for order, colour in (("smallest", "tab:green"), ("random", "tab:gray"), ("largest", "tab:red")):
+            spread = [100 * (row["spread"] or 0.0) for row in rows] if order == "random" else None
+            y = [100 * row[order] for row in rows]
+            panel.errorbar(
+                x, y, spread, fmt="o-", markersize=3, capsize=2, color=colour, label=f"{order} |hidden weight|"
+            )
+        panel.set(xlabel="signs switched (%)", ylabel="accuracy (%)", title=name)
+        panel.legend(fontsize=7)
+        panel.grid(alpha=0.3)
+    left.title.set_fontsize(8)
     _save(figure, path)
 
 

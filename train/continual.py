@@ -60,7 +60,8 @@ class _Learner:
     def restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.protection.restore(state["protection"])
-        self.norms, self.hidden, self.history = state["norms"], state["hidden"], state["history"]
+        self.norms, self.history = state["norms"], state["history"]
+        self.hidden = state.get("hidden", {})  # of version 0.1 there is none
         self.kept = [(images.numpy(), labels.numpy()) for images, labels in state["kept"]]
 
 
