@@ -64,7 +64,7 @@ def runs_of(recipe: str, grid: list[str], seeds: int, overrides: list[str], fold
             changed = [*overrides, *changes, f"seed={seed}"]
             made = read_recipe(recipe, changed)
             run = Run(point, seed, changed, folder, _lines(made))
-            runs.append(replace(run, folder=folder / _folder_name(run.name, made.text)))
+            runs.append(replace(run, folder=folder.resolve() / _folder_name(run.name, made.text)))
     return base, runs
 
 

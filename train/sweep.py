@@ -63,6 +63,7 @@ def sweep(
     except OSError as error:
         raise TritError(f"cannot write into {folder}: {error.strerror}") from error
     write_atomic(copy, text.encode())
+    data = data and data.resolve()  # workers of a cluster are in folders of their own
     waiting = []
     for run in runs:
         if (run.folder / "model.pt").exists():
@@ -81,7 +82,7 @@ def _trained(runs: Sequence[Run], task: tuple[Any, ...], jobs: int | None, clust
         parallel = joblib.Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch="all")
         try:
             yield from parallel(joblib.delayed(train_one)(run, *task) for run in runs)
-        except (RuntimeError, ImportError, OSError) as error:  # a process was killed, or cannot import trit
+        except Exception as error:  # a process was killed, or cannot import trit; what a run raises is its outcome
             where = f"a worker of {cluster}" if cluster else "a process"
             raise TritError(f"{where} died: {_one_line(error)}; the same command goes on with what is left") from error
 
