@@ -10,7 +10,7 @@ from pathlib import Path
 from trit.runtime.errors import TritError
 
 # In the order of TRIT_VARIANTS in include/trit/trit.h.
-VARIANTS = ("scalar", "carry_save", "avr", "cpop", "helium", "portable", "neon", "avx2", "avx512")
+VARIANTS = ("scalar", "carry_save", "avr", "cpop", "helium", "portable", "neon", "avx2", "avx512", "amx")
 _PATH = Path(__file__).parent / "libtritrt.so"
 _P, _U32, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
 

@@ -63,7 +63,8 @@ typedef enum trit_status {
     X(PORTABLE, portable)     \
     X(NEON, neon)             \
     X(AVX2, avx2)             \
-    X(AVX512, avx512)
+    X(AVX512, avx512)         \
+    X(AMX, amx)
 
 typedef enum trit_variant {
 #define X(name, text) TRIT_VARIANT_##name,
