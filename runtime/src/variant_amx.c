@@ -15,7 +15,7 @@ static void store(const trit_call *c, uint32_t pixel, uint32_t word, const int32
 }
 
 const trit_kernels trit_kernels_amx = {
-    has_amx, trit_conv_bits_amx, trit_conv_bytes_avx512, trit_conv_depthwise_avx2, trit_conv_int8_avx512, store,
+    has_amx, trit_conv_bits_amx, trit_conv_bytes_amx, trit_conv_depthwise_avx2, trit_conv_int8_avx512, store,
 };
 
 #else

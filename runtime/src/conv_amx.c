@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conv_bits.c and conv_bytes.c with AMX: the image with its padding becomes bytes, a band of rows at a time, and weights tile
+ * by tile while the product before is under way. Images that fill few tiles are left to AVX-512. */
+#include "amx.h"
+
+#if TRIT_HAVE_AMX
+
+#define BAND_BYTES 49152u /* the stack's share */
+#define TILES 5u          /* of pixels at a time: their sums, two tiles for pixels and one for weights are all eight */
+
+/* How an image lies in a band. Position q is column q % pitch of the band's output row q / pitch.
+ *
+ * Bits: 64 channels of a pixel, a chunk, are a row of a tile, and each chunk has its image. Bytes lie as they are, and what
+ * is under a row of the kernel, (kx, channel), is one string of chunks. */
+typedef struct plan {
+    uint32_t is_bits, ternary; /* ternary: weights */
+    uint32_t values, chunks;   /* of a string: a tap's channels, or bytes under a row of the kernel */
+    uint32_t rows, taps;       /* strings of a window */
+    uint32_t width;            /* of a row with its padding, in pixels */
+    size_t pixel, row, chunk;  /* bytes from one to the next */
+    uint32_t pitch, height;    /* of a band, in positions and output rows */
+} plan;
+
+typedef struct work {
+    int8_t pixels[BAND_BYTES];
+    int8_t weights[2][AMX_ROWS * AMX_BYTES];
+    int32_t sums[TILES * AMX_ROWS][TRIT_WORD_BITS];
+    int32_t start[AVX512_LANES]; /* of 16 channels' sums */
+} work;
+
+static uint32_t tiles_of(const trit_call *c, uint32_t pitch, uint32_t rows) {
+    return ((rows - 1) * pitch + c->out->width + AMX_ROWS - 1) / AMX_ROWS;
+}
+
+/* Rows under the windows of `rows` output rows. */
+static uint32_t height_of(const trit_call *c, uint32_t rows) {
+    return (rows - 1) * c->step->stride[0] + (uint32_t)(c->step->kernel[0] - 1) * c->step->dilation[0] + 1;
+}
+
+/* Sets the step between chunks and returns the bytes as far as tiles reach: behind the last row too, for positions that are
+ * not stored. */
+static size_t band_bytes(const trit_call *c, plan *p, uint32_t rows) {
+    const trit_step *s = c->step;
+    const uint32_t last = tiles_of(c, p->pitch, rows) * AMX_ROWS - 1;
+    const size_t y = (size_t)(last / p->pitch) * s->stride[0] + (size_t)(p->rows - 1) * s->dilation[0];
+    const size_t x = (size_t)(last % p->pitch) * s->stride[1] + (size_t)(p->taps - 1) * s->dilation[1];
+    p->chunk = p->is_bits ? height_of(c, rows) * p->row : AMX_BYTES;
+    return (p->chunks - 1) * p->chunk + y * p->row + x * p->pixel + AMX_BYTES;
+}
+
+/* Returns 0 where not even one output row fits. */
+static int make_plan(const trit_call *c, plan *p) {
+    const trit_step *s = c->step;
+    const uint32_t apart = (c->out->width + AMX_ROWS - 1) / AMX_ROWS * AMX_ROWS;
+    uint32_t bands;
+    p->is_bits = trit_is_bits(c->in->kind) ? 1 : 0;
+    p->ternary = s->weight_kind == TRIT_KIND_TERNARY;
+    p->rows = s->kernel[0];
+    p->taps = p->is_bits ? s->kernel[1] : 1;
+    p->values = p->is_bits ? c->in->channels : s->kernel[1] * c->in->channels;
+    p->chunks = (p->values + AMX_BYTES - 1) / AMX_BYTES;
+    p->width = (c->out->width - 1) * s->stride[1] + (uint32_t)(s->kernel[1] - 1) * s->dilation[1] + 1;
+    p->pixel = p->is_bits ? AMX_BYTES : c->in->channels;
+    p->row = p->width * p->pixel;
+    p->pitch = apart;
+    p->height = c->out->height;
+    /* Rows one behind the other, with their padding in between, may fill fewer tiles than rows that begin one each. */
+    if (s->stride[0] == s->stride[1] && tiles_of(c, p->width, p->height) < tiles_of(c, apart, p->height))
+        p->pitch = p->width;
+    while (p->height > 0 && band_bytes(c, p, p->height) > BAND_BYTES) p->height--;
+    if (p->height == 0) return 0;
+    bands = (c->out->height + p->height - 1) / p->height;
+    p->height = (c->out->height + bands - 1) / bands;
+    band_bytes(c, p, p->height);
+    return 1;
+}
+
+/* Tiles that are multiplied at a time; `groups` is how often in a band. */
+static uint32_t group_tiles(uint32_t tiles, uint32_t *groups) {
+    *groups = (tiles + TILES - 1) / TILES;
+    return (tiles + *groups - 1) / *groups;
+}
+
+/* Cycles for 16 channels: a tile of pixels takes 16 a chunk, one of weights no less than 48 to make, and a group 100 to store.
+ * AVX-512 takes so many a pixel for a word of weights. Measured on Sapphire Rapids; a quarter is for what they leave out. */
+static int pays(const trit_call *c, const plan *p) {
+    const uint32_t bands = (c->out->height + p->height - 1) / p->height;
+    const uint32_t one_plane = c->in->kind == TRIT_KIND_BINARY || !p->ternary;
+    uint32_t groups, tiles = group_tiles(tiles_of(c, p->pitch, p->height), &groups);
+    const uint64_t chunk = tiles > 3 ? 16 * tiles : 48, word = !p->is_bits ? 16 : one_plane ? 3 : 7; /* half cycles */
+    const uint64_t amx = ((uint64_t)p->rows * p->taps * p->chunks * chunk + 100) * groups * bands;
+    return (uint64_t)c->out->height * c->out->width * trit_conv_row_words(c) * word / 2 > amx + amx / 4;
+}
+
+/* `count` pixels of bits. */
+AMX static void expand_pixels(const trit_call *c, const plan *p, size_t pixel, uint32_t count, int8_t *to) {
+    const uint32_t ternary = c->in->kind == TRIT_KIND_TERNARY, words = trit_words(c->in->channels);
+    const uint32_t *a = (const uint32_t *)c->x + pixel * (words << ternary);
+    uint32_t chunk, i;
+    for (chunk = 0; chunk < p->chunks; chunk++, a += 2, to += p->chunk) {
+        const uint32_t two = 2 * chunk + 1 < words;
+        const __mmask8 some = two ? 3 : 1, planes = ternary ? some : 0;
+        const __m128i all = _mm_setr_epi32((int)trit_word_mask(c->in->channels, 2 * chunk),
+                                           two ? (int)trit_word_mask(c->in->channels, 2 * chunk + 1) : 0, 0, 0);
+        const uint32_t *at = a;
+        for (i = 0; i < count; i++, at += words << ternary) {
+            const __m128i sign = _mm_maskz_loadu_epi32(some, at + (ternary ? words : 0));
+            _mm512_store_si512(to + i * AMX_BYTES, amx_expand_pixel(_mm_mask_loadu_epi32(all, planes, at), sign));
+        }
+    }
+}
+
+AMX static void copy_bytes(const int8_t *from, size_t bytes, int8_t *to) {
+    size_t i;
+    for (i = 0; i < bytes; i += 64) {
+        const __mmask64 some = bytes - i < 64 ? (UINT64_C(1) << (bytes - i)) - 1 : UINT64_MAX;
+        _mm512_mask_storeu_epi8(to + i, some, _mm512_maskz_loadu_epi8(some, from + i));
+    }
+}
+
+AMX static void fill_bytes(uint32_t value, size_t bytes, int8_t *to) {
+    size_t i;
+    for (i = 0; i < bytes; i += 64) {
+        const __mmask64 some = bytes - i < 64 ? (UINT64_C(1) << (bytes - i)) - 1 : UINT64_MAX;
+        _mm512_mask_storeu_epi8(to + i, some, _mm512_set1_epi8((char)value));
+    }
+}
+
+/* `count` pixels of padding. */
+AMX static void pad(const trit_call *c, const plan *p, uint32_t count, int8_t *to) {
+    uint32_t chunk;
+    if (!p->is_bits)
+        fill_bytes(c->in->zero_point, count * p->pixel, to);
+    else
+        for (chunk = 0; chunk < p->chunks; chunk++) fill_bytes(0, count * p->pixel, to + chunk * p->chunk);
+}
+
+/* The pixels under the windows of output rows y ... y + rows - 1. */
+AMX static void fill_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, int8_t *to) {
+    const int32_t top = trit_rows(c, y).start;
+    const uint32_t padding = (uint32_t)-trit_columns(c, 0).start, before = padding < p->width ? padding : p->width;
+    const uint32_t inside = c->in->width < p->width - before ? c->in->width : p->width - before;
+    uint32_t i;
+    for (i = 0; i < height_of(c, rows); i++, to += p->row) {
+        const int64_t row = (int64_t)top + i;
+        const size_t pixel = (size_t)row * c->in->width;
+        if (row < 0 || row >= (int64_t)c->in->height) {
+            pad(c, p, p->width, to);
+            continue;
+        }
+        pad(c, p, before, to);
+        if (p->is_bits)
+            expand_pixels(c, p, pixel, inside, to + before * p->pixel);
+        else
+            copy_bytes((const int8_t *)c->x + pixel * p->pixel, inside * p->pixel, to + before * p->pixel);
+        pad(c, p, p->width - before - inside, to + (before + inside) * p->pixel);
+    }
+}
+
+/* 32 values of 16 channels from bit `first` of their words on; those behind the `count`th are 0. */
+AMX_INLINE __m512i bits_from(const uint32_t *w, uint32_t words, uint32_t first, uint32_t count) {
+    const uint32_t word = first / TRIT_WORD_BITS, shift = first % TRIT_WORD_BITS;
+    const __m512i mask = _mm512_set1_epi32(count < TRIT_WORD_BITS ? (int)((1u << count) - 1) : -1);
+    __m512i bits = _mm512_srl_epi32(avx512_load(w + (size_t)word * AVX512_LANES), _mm_cvtsi32_si128((int)shift));
+    if (word + 1 < words)
+        bits = _mm512_or_si512(bits, _mm512_sll_epi32(avx512_load(w + (size_t)(word + 1) * AVX512_LANES),
+                                                      _mm_cvtsi32_si128((int)(TRIT_WORD_BITS - shift))));
+    return _mm512_and_si512(bits, mask);
+}
+
+/* A string's chunk of weights as a tile. `w` is the first of 16 channels' rows, which have `words` words a plane. */
+AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint32_t words, uint32_t string, uint32_t chunk,
+                             int8_t *tile) {
+    const size_t plane = p->ternary ? words : 0;
+    uint32_t i;
+    if (is_bits) { /* a word behind the last meets pixels that are 0 */
+        const __mmask16 planes = p->ternary ? 0xffff : 0;
+        const uint32_t taps_words = (p->values + TRIT_WORD_BITS - 1) / TRIT_WORD_BITS;
+        w += (size_t)string * (taps_words << p->ternary) * AVX512_LANES;
+        AVX512_UNROLL for (i = 0; i < 2; i++) {
+            const uint32_t word = 2 * chunk + i < taps_words ? 2 * chunk + i : 2 * chunk;
+            const uint32_t *at = w + (size_t)word * AVX512_LANES;
+            const __m512i nonzero = _mm512_mask_loadu_epi32(_mm512_set1_epi32(-1), planes, at);
+            const uint32_t *sign = at + (p->ternary ? (size_t)taps_words * AVX512_LANES : 0);
+            amx_expand_weights(nonzero, avx512_load(sign), tile + i * 8 * AMX_BYTES);
+        }
+        return;
+    }
+    for (i = 0; i < 2; i++) {
+        const uint32_t value = chunk * AMX_BYTES + i * TRIT_WORD_BITS, first = string * p->values + value;
+        const uint32_t count = value < p->values ? p->values - value : 0;
+        const uint32_t at = count ? first : 0;
+        const __m512i sign = bits_from(w + plane * AVX512_LANES, words, at, count);
+        const __m512i all = _mm512_set1_epi32(count < TRIT_WORD_BITS ? (int)((1u << count) - 1) : -1);
+        amx_expand_weights(p->ternary ? bits_from(w, words, at, count) : all, sign, tile + i * 8 * AMX_BYTES);
+    }
+}
+
+#define LOAD_START(tile) \
+    if (tiles > tile) _tile_loadd(tile, k->start, 0);
+#define MULTIPLY(tile, pixels)                                 \
+    if (tiles > tile) {                                        \
+        _tile_loadd(pixels, at[tile] + offset, step);          \
+        if (is_bits)                                           \
+            _tile_dpbssd(tile, pixels, 7);                     \
+        else                                                   \
+            _tile_dpbusd(tile, pixels, 7);                     \
+    }
+#define STORE(tile) \
+    if (tiles > tile) _tile_stored(tile, sums + tile * AMX_ROWS * TRIT_WORD_BITS, sizeof k->sums[0]);
+
+/* Sums of `tiles` tiles of pixels, at[], for 16 channels with their weights at `w`. All strings' first chunks come before the
+ * next: windows overlap, so that the first level of cache has most of their pixels. */
+AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const plan *p, const int8_t *const *at,
+                         const uint32_t *w, work *k, int32_t *sums) {
+    const uint32_t words = trit_conv_row_words(c), strings = p->rows * p->taps, count = strings * p->chunks;
+    const size_t step = c->step->stride[1] * p->pixel, tap_step = c->step->dilation[1] * p->pixel;
+    const size_t row_step = c->step->dilation[0] * p->row - p->taps * tap_step;
+    uint32_t i, string = 0, tap = 0, next = 0, next_chunk = 0;
+    size_t offset = 0, chunk = 0;
+    amx_fence();
+    LOAD_START(0) LOAD_START(1) LOAD_START(2) LOAD_START(3) LOAD_START(4)
+    expand_chunk(is_bits, p, w, words, 0, 0, k->weights[0]);
+    for (i = 0; i < count; i++) {
+        if (++next == strings) {
+            next = 0;
+            next_chunk++;
+        }
+        if (i + 1 < count) expand_chunk(is_bits, p, w, words, next, next_chunk, k->weights[(i + 1) % 2]);
+        amx_fence();
+        _tile_loadd(7, k->weights[i % 2], AMX_BYTES);
+        MULTIPLY(0, 5) MULTIPLY(1, 6) MULTIPLY(2, 5) MULTIPLY(3, 6) MULTIPLY(4, 5)
+        offset += tap_step;
+        if (++tap == p->taps) {
+            tap = 0;
+            offset += row_step;
+        }
+        if (++string == strings) {
+            string = 0;
+            chunk += p->chunk;
+            offset = chunk;
+        }
+    }
+    STORE(0) STORE(1) STORE(2) STORE(3) STORE(4)
+}
+#undef LOAD_START
+#undef MULTIPLY
+#undef STORE
+
+/* One function for each number of tiles, so that each has its own registers. */
+typedef void multiply_tiles(const trit_call *c, const plan *p, const int8_t *const *at, const uint32_t *w, work *k,
+                            int32_t *sums);
+#define DEFINE(name, tiles, is_bits)                                                                                     \
+    AMX static void name(const trit_call *c, const plan *p, const int8_t *const *at, const uint32_t *w, work *k, \
+                         int32_t *sums) {                                                                                \
+        multiply(tiles, is_bits, c, p, at, w, k, sums);                                                          \
+    }
+DEFINE(bits_1, 1, 1)
+DEFINE(bits_2, 2, 1)
+DEFINE(bits_3, 3, 1)
+DEFINE(bits_4, 4, 1)
+DEFINE(bits_5, 5, 1)
+DEFINE(bytes_1, 1, 0)
+DEFINE(bytes_2, 2, 0)
+DEFINE(bytes_3, 3, 0)
+DEFINE(bytes_4, 4, 0)
+DEFINE(bytes_5, 5, 0)
+#undef DEFINE
+
+/* Where the sums of 16 channels start: bytes are values and the zero point, whose products are taken away. */
+AMX static void set_start(const trit_call *c, const plan *p, const uint32_t *w, int32_t *start) {
+    const uint32_t words = trit_conv_row_words(c);
+    const __m512i fan_in = _mm512_set1_epi32((int)trit_conv_fan_in(c));
+    __m512i sum = p->ternary ? _mm512_setzero_si512() : fan_in;
+    uint32_t i;
+    for (i = 0; !p->is_bits && i < words; i++) {
+        const __m512i sign = avx512_load(w + ((size_t)(p->ternary ? words : 0) + i) * AVX512_LANES);
+        if (p->ternary) sum = _mm512_add_epi32(sum, _mm512_popcnt_epi32(avx512_load(w + (size_t)i * AVX512_LANES)));
+        sum = _mm512_sub_epi32(sum, _mm512_slli_epi32(_mm512_popcnt_epi32(sign), 1));
+    }
+    if (p->is_bits) sum = _mm512_setzero_si512();
+    _mm512_store_si512(start, _mm512_mullo_epi32(sum, _mm512_set1_epi32(-(int)c->in->zero_point)));
+}
+
+/* Thresholds of `count` pixels side by side, whole words. */
+AMX_INLINE void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t count, uint32_t word,
+                                  int32_t (*sums)[TRIT_WORD_BITS]) {
+    const uint32_t ternary = c->out->kind == TRIT_KIND_TERNARY, words = trit_words(c->out->channels);
+    const int32_t *lo = trit_lower_thresholds(c, word), *hi = ternary ? lo + c->out->channels : lo;
+    const __m512i lo0 = avx512_load(lo), lo1 = avx512_load(lo + AVX512_LANES);
+    const __m512i hi0 = avx512_load(hi), hi1 = avx512_load(hi + AVX512_LANES);
+    const uint32_t flip = *trit_words_at(c, c->step->parameters, (ternary + 1) * c->out->channels + word);
+    uint32_t *at = (uint32_t *)c->z + (size_t)pixel * (words << ternary) + word, i;
+    for (i = 0; i < count; i++, at += words << ternary) {
+        const __m512i a0 = avx512_load(sums[i]), a1 = avx512_load(sums[i] + AVX512_LANES);
+        uint32_t below = _mm512_cmplt_epi32_mask(a0, lo0) | (uint32_t)_mm512_cmplt_epi32_mask(a1, lo1) << AVX512_LANES;
+        if (ternary) {
+            uint32_t above = _mm512_cmpge_epi32_mask(a0, hi0) | (uint32_t)_mm512_cmpge_epi32_mask(a1, hi1) << AVX512_LANES;
+            at[0] = below | above;
+            at[words] = (below ^ flip) & (below | above);
+        } else {
+            at[0] = below ^ flip;
+        }
+    }
+}
+
+AMX static void store_pixels(const trit_call *c, uint32_t pixel, uint32_t count, uint32_t word,
+                             int32_t (*sums)[TRIT_WORD_BITS]) {
+    uint32_t i;
+    if (trit_is_bits(c->out->kind) && trit_channels_in_word(c->out->channels, word) == TRIT_WORD_BITS) {
+        store_thresholded(c, pixel, count, word, sums);
+        return;
+    }
+    for (i = 0; i < count; i++) {
+        const __m512i acc[AVX512_BLOCKS] = {avx512_load(sums[i]), avx512_load(sums[i] + AVX512_LANES)};
+        avx512_conv_store(c, pixel + i, word, acc);
+    }
+}
+
+/* The sums of `count` positions from `first` on, those inside the output. */
+AMX static void store_positions(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
+                                uint32_t count, uint32_t word, int32_t (*sums)[TRIT_WORD_BITS]) {
+    uint32_t row = first / p->pitch, x = first % p->pitch, i, n;
+    for (i = 0; i < count && row < rows; i += n, x = 0, row++) {
+        const uint32_t left = c->out->width > x ? c->out->width - x : 0;
+        n = p->pitch - x < count - i ? p->pitch - x : count - i;
+        store_pixels(c, (y + row) * c->out->width + x, left < n ? left : n, word, sums + i);
+    }
+}
+
+/* Tiles first ... first + tiles - 1 of a band, all output channels. */
+AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
+                               uint32_t tiles, work *k) {
+    static multiply_tiles *const of_bits[] = {bits_1, bits_2, bits_3, bits_4, bits_5};
+    static multiply_tiles *const of_bytes[] = {bytes_1, bytes_2, bytes_3, bytes_4, bytes_5};
+    multiply_tiles *const run = (p->is_bits ? of_bits : of_bytes)[tiles - 1];
+    const int8_t *at[TILES];
+    uint32_t i, channel;
+    for (i = 0; i < tiles; i++) {
+        const uint32_t position = (first + i) * AMX_ROWS;
+        at[i] = k->pixels + (size_t)(position / p->pitch) * c->step->stride[0] * p->row +
+                (size_t)(position % p->pitch) * c->step->stride[1] * p->pixel;
+    }
+    for (channel = 0; channel < c->out->channels; channel += AVX512_LANES) {
+        const uint32_t half = channel % TRIT_WORD_BITS, *w = trit_conv_row(c, channel);
+        set_start(c, p, w, k->start);
+        run(c, p, at, w, k, &k->sums[0][half]);
+        if (half || channel + AVX512_LANES >= c->out->channels)
+            store_positions(c, p, y, rows, first * AMX_ROWS, tiles * AMX_ROWS, channel / TRIT_WORD_BITS, k->sums);
+    }
+}
+
+AMX static void convolve_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, work *k) {
+    const uint32_t count = tiles_of(c, p->pitch, rows);
+    uint32_t groups, tiles = group_tiles(count, &groups), first;
+    fill_band(c, p, y, rows, k->pixels);
+    for (first = 0; first < count; first += tiles) /* the last may take some of those before it again */
+        convolve_tiles(c, p, y, rows, first + tiles <= count ? first : count - tiles, tiles, k);
+}
+
+AMX static void convolve(const trit_call *c, const plan *p) {
+    __attribute__((aligned(64))) work k;
+    uint32_t y;
+    amx_begin();
+    for (y = 0; y < c->out->height; y += p->height)
+        convolve_band(c, p, y, c->out->height - y < p->height ? c->out->height - y : p->height, &k);
+    amx_end();
+}
+
+int trit_conv_bits_amx(const trit_call *c) {
+    plan p;
+    if (c->step->lanes != AVX512_LANES || !make_plan(c, &p) || !pays(c, &p)) return trit_conv_bits_avx512(c);
+    convolve(c, &p);
+    return 1;
+}
+
+int trit_conv_bytes_amx(const trit_call *c) {
+    plan p;
+    if (c->step->lanes != AVX512_LANES || c->step->groups != 1 || c->step->dilation[1] != 1 || !make_plan(c, &p) ||
+        !pays(c, &p))
+        return trit_conv_bytes_avx512(c);
+    convolve(c, &p);
+    return 1;
+}
+
+#endif
