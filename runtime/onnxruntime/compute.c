@@ -66,6 +66,7 @@ static void run_image(batch *b, size_t index, uint8_t *memory) {
     const uint8_t *y = b->y ? b->y + index * bytes_outside(&other) : NULL;
     uint8_t *x_inside = memory, *y_inside = x_inside + bytes_inside(&in), *z_inside = y_inside;
     trit_call call = kernel_call(k);
+    if (pool_planar(k, x, b->z + index * bytes_outside(&out))) return;
     if (y) z_inside += bytes_inside(&other);
     choose_kind(&in, x);
     if (y) choose_kind(&other, y);

@@ -65,6 +65,9 @@ trit_call kernel_call(const kernel *k);
 /* Allocates the kernel's file and fills it from the node's constant inputs: weights, counts, parameters. */
 OrtStatus *kernel_read_constants(kernel *k, const OrtKernelInfo *info);
 
+/* MaxPool of an image of bytes, (C, H, W), without another layout. Returns 0 where it declines. */
+int pool_planar(const kernel *k, const uint8_t *x, uint8_t *z);
+
 /* Writes the weights (O, KH, KW, I / groups), values -1, 0, 1 or of int8, as a plan holds them (docs/plan-format.md), and
  * each output channel's count of nonzero ones where a plan has it. */
 void kernel_place_weights(const kernel *k, const int8_t *weights);

@@ -98,9 +98,6 @@ INSTANCE(anywhere, )
 #if TRIT_HAVE_AVX2
 INSTANCE(avx2, AVX2)
 #endif
-#if TRIT_HAVE_AVX512
-INSTANCE(avx512, AVX512)
-#endif
 
 int pack_planar(trit_variant variant, const int8_t *x, uint32_t channels, uint32_t pixels, uint32_t kind, uint32_t *z) {
 #if TRIT_HAVE_AVX512

@@ -12,6 +12,10 @@ int pack_planar(trit_variant variant, const int8_t *x, uint32_t channels, uint32
 void unpack_planar(trit_variant variant, const uint32_t *x, uint32_t channels, uint32_t pixels, uint32_t kind,
                    int8_t *z);
 
+/* Both with AVX-512, where that can be built. */
+int pack_avx512(const int8_t *x, uint32_t channels, uint32_t pixels, uint32_t kind, uint32_t *z);
+void unpack_avx512(const uint32_t *x, uint32_t channels, uint32_t pixels, uint32_t kind, int8_t *z);
+
 /* Bytes (channels, pixels) to (pixels, channels), and back. */
 void interleave_bytes(const uint8_t *x, uint32_t channels, uint32_t pixels, uint8_t *z);
 void separate_bytes(const uint8_t *x, uint32_t channels, uint32_t pixels, uint8_t *z);

@@ -26,7 +26,7 @@ int trit_conv_int8_avx512(const trit_call *c);
 
 #define AVX512_LANES 16u
 #define AVX512_BLOCKS (TRIT_WORD_BITS / AVX512_LANES) /* of an output word */
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vpopcntdq,avx512vnni,popcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vpopcntdq,avx512vnni,gfni,popcnt")))
 #define AVX512_INLINE AVX512 static inline __attribute__((always_inline))
 #define AVX512_UNROLL _Pragma("GCC unroll 8")
 

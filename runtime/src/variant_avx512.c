@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The AVX-512 variant, for processors that count bits and multiply bytes in it: Ice Lake, Zen 4 and later. */
+/* The AVX-512 variant, for processors that count bits and multiply bytes and matrices of bits in it: Ice Lake, Zen 4 and
+ * later. */
 #include "avx2.h"
 #include "avx512.h"
 
@@ -7,8 +8,9 @@
 #include "x86.h"
 
 static int has_avx512(void) {
-    const unsigned f = 1u << 16, bw = 1u << 30, vbmi = 1u << 1, vnni = 1u << 11, vpopcntdq = 1u << 14;
-    return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vbmi | vnni | vpopcntdq);
+    const unsigned f = 1u << 16, bw = 1u << 30, vbmi = 1u << 1, gfni = 1u << 8, vnni = 1u << 11,
+                   vpopcntdq = 1u << 14;
+    return trit_x86_has(0xe6) && trit_x86_has_extended(f | bw, vbmi | gfni | vnni | vpopcntdq);
 }
 
 AVX512 static void store(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {

@@ -21,12 +21,12 @@ static inline int trit_x86_has_extended(unsigned ebx, unsigned ecx) {
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & ebx) == ebx && (c & ecx) == ecx;
 }
 
-/* Has it tiles of int8, and GFNI, and does the system save them? */
+/* Has it tiles of int8, and does the system save them? */
 static inline int trit_x86_has_tiles(void) {
-    const unsigned gfni = 1u << 8, tile = 1u << 24, int8 = 1u << 25, configuration = 1u << 17, data = 1u << 18;
+    const unsigned tile = 1u << 24, int8 = 1u << 25, configuration = 1u << 17, data = 1u << 18;
     unsigned a, b, c, d;
-    return trit_x86_has(configuration | data) && trit_x86_has_extended(0, gfni) &&
-           __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & (tile | int8)) == (tile | int8);
+    return trit_x86_has(configuration | data) && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (d & (tile | int8)) == (tile | int8);
 }
 
 #if defined(__linux__) && defined(__LP64__)
