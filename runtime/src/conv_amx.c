@@ -1,32 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv_bits.c and conv_bytes.c with AMX: the image with its padding becomes bytes, a band of rows at a time, and weights tile
- * by tile while the product before is under way. Images that fill few tiles are left to AVX-512. */
+/* conv_bits.c and conv_bytes.c with AMX: the image with its padding becomes bytes, a band of rows at a time. So do the weights:
+ * those of a word's channels at once where they are few, else tile by tile while the product before is under way. Images that
+ * fill few tiles are left to AVX-512. */
 #include "amx.h"
 
 #if TRIT_HAVE_AMX
 
-#define BAND_BYTES 49152u /* the stack's share */
+#define BAND_BYTES 32768u /* the stack's share */
+#define PANEL 18u         /* tiles of weights: of 32 channels, 3 × 3 taps of 64 values */
 #define TILES 5u          /* of pixels at a time: their sums, two tiles for pixels and one for weights are all eight */
 
 /* How an image lies in a band. Position q is column q % pitch of the band's output row q / pitch.
  *
- * Bits: 64 channels of a pixel, a chunk, are a row of a tile, and each chunk has its image. Bytes lie as they are, and what
- * is under a row of the kernel, (kx, channel), is one string of chunks. */
+ * A tile's row is a chunk of a string, 64 values, and each chunk has its image. Bits: the strings are pixels. Bytes: what is
+ * under a row of the kernel, (kx, channel), for each output column. */
 typedef struct plan {
     uint32_t is_bits, ternary; /* ternary: weights */
     uint32_t values, chunks;   /* of a string: a tap's channels, or bytes under a row of the kernel */
     uint32_t rows, taps;       /* strings of a window */
-    uint32_t width;            /* of a row with its padding, in pixels */
-    size_t pixel, row, chunk;  /* bytes from one to the next */
+    uint32_t width, stride;    /* strings of a row, and from an output column to the next */
+    size_t row, chunk;         /* bytes from one to the next */
     uint32_t pitch, height;    /* of a band, in positions and output rows */
 } plan;
 
+typedef int8_t tile[AMX_ROWS * AMX_BYTES];
+
 typedef struct work {
     int8_t pixels[BAND_BYTES];
-    int8_t weights[2][AMX_ROWS * AMX_BYTES];
+    tile weights[PANEL];
     int32_t sums[TILES * AMX_ROWS][TRIT_WORD_BITS];
-    int32_t start[AVX512_LANES]; /* of 16 channels' sums */
+    int32_t start[AVX512_BLOCKS][AVX512_LANES]; /* of the sums */
 } work;
+
+/* 16 channels: their weights in the plan, and as tiles where these are made beforehand, else room for two. */
+typedef struct block {
+    const uint32_t *w;
+    tile *weights;
+    int ready;
+    const int32_t *start;
+    int32_t *sums;
+} block;
 
 static uint32_t tiles_of(const trit_call *c, uint32_t pitch, uint32_t rows) {
     return ((rows - 1) * pitch + c->out->width + AMX_ROWS - 1) / AMX_ROWS;
@@ -43,30 +56,32 @@ static size_t band_bytes(const trit_call *c, plan *p, uint32_t rows) {
     const trit_step *s = c->step;
     const uint32_t last = tiles_of(c, p->pitch, rows) * AMX_ROWS - 1;
     const size_t y = (size_t)(last / p->pitch) * s->stride[0] + (size_t)(p->rows - 1) * s->dilation[0];
-    const size_t x = (size_t)(last % p->pitch) * s->stride[1] + (size_t)(p->taps - 1) * s->dilation[1];
-    p->chunk = p->is_bits ? height_of(c, rows) * p->row : AMX_BYTES;
-    return (p->chunks - 1) * p->chunk + y * p->row + x * p->pixel + AMX_BYTES;
+    const size_t x = (size_t)(last % p->pitch) * p->stride + (size_t)(p->taps - 1) * s->dilation[1];
+    p->chunk = height_of(c, rows) * p->row;
+    return (p->chunks - 1) * p->chunk + y * p->row + (x + 1) * AMX_BYTES;
 }
 
 /* Returns 0 where not even one output row fits. */
 static int make_plan(const trit_call *c, plan *p) {
     const trit_step *s = c->step;
     const uint32_t apart = (c->out->width + AMX_ROWS - 1) / AMX_ROWS * AMX_ROWS;
-    uint32_t bands;
+    uint32_t bands, joined;
     p->is_bits = trit_is_bits(c->in->kind) ? 1 : 0;
     p->ternary = s->weight_kind == TRIT_KIND_TERNARY;
     p->rows = s->kernel[0];
     p->taps = p->is_bits ? s->kernel[1] : 1;
     p->values = p->is_bits ? c->in->channels : s->kernel[1] * c->in->channels;
     p->chunks = (p->values + AMX_BYTES - 1) / AMX_BYTES;
-    p->width = (c->out->width - 1) * s->stride[1] + (uint32_t)(s->kernel[1] - 1) * s->dilation[1] + 1;
-    p->pixel = p->is_bits ? AMX_BYTES : c->in->channels;
-    p->row = p->width * p->pixel;
+    p->width = c->out->width;
+    p->stride = p->is_bits ? s->stride[1] : 1;
+    if (p->is_bits) p->width = (p->width - 1) * p->stride + (uint32_t)(p->taps - 1) * s->dilation[1] + 1;
+    p->row = (size_t)p->width * AMX_BYTES;
     p->pitch = apart;
     p->height = c->out->height;
     /* Rows one behind the other, with their padding in between, may fill fewer tiles than rows that begin one each. */
-    if (s->stride[0] == s->stride[1] && tiles_of(c, p->width, p->height) < tiles_of(c, apart, p->height))
-        p->pitch = p->width;
+    joined = s->stride[0] * p->width;
+    if (joined % p->stride == 0 && tiles_of(c, joined / p->stride, p->height) < tiles_of(c, apart, p->height))
+        p->pitch = joined / p->stride;
     while (p->height > 0 && band_bytes(c, p, p->height) > BAND_BYTES) p->height--;
     if (p->height == 0) return 0;
     bands = (c->out->height + p->height - 1) / p->height;
@@ -110,50 +125,58 @@ AMX static void expand_pixels(const trit_call *c, const plan *p, size_t pixel, u
     }
 }
 
-AMX static void copy_bytes(const int8_t *from, size_t bytes, int8_t *to) {
-    size_t i;
-    for (i = 0; i < bytes; i += 64) {
-        const __mmask64 some = bytes - i < 64 ? (UINT64_C(1) << (bytes - i)) - 1 : UINT64_MAX;
-        _mm512_mask_storeu_epi8(to + i, some, _mm512_maskz_loadu_epi8(some, from + i));
-    }
+/* `count` strings of all chunks that hold `value`. */
+AMX static void fill(const plan *p, uint32_t value, uint32_t count, int8_t *to) {
+    uint32_t chunk, i;
+    for (chunk = 0; chunk < p->chunks; chunk++, to += p->chunk)
+        for (i = 0; i < count; i++) _mm512_store_si512(to + i * AMX_BYTES, _mm512_set1_epi8((char)value));
 }
 
-AMX static void fill_bytes(uint32_t value, size_t bytes, int8_t *to) {
-    size_t i;
-    for (i = 0; i < bytes; i += 64) {
-        const __mmask64 some = bytes - i < 64 ? (UINT64_C(1) << (bytes - i)) - 1 : UINT64_MAX;
-        _mm512_mask_storeu_epi8(to + i, some, _mm512_set1_epi8((char)value));
-    }
-}
-
-/* `count` pixels of padding. */
-AMX static void pad(const trit_call *c, const plan *p, uint32_t count, int8_t *to) {
-    uint32_t chunk;
-    if (!p->is_bits)
-        fill_bytes(c->in->zero_point, count * p->pixel, to);
-    else
-        for (chunk = 0; chunk < p->chunks; chunk++) fill_bytes(0, count * p->pixel, to + chunk * p->chunk);
-}
-
-/* The pixels under the windows of output rows y ... y + rows - 1. */
-AMX static void fill_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, int8_t *to) {
-    const int32_t top = trit_rows(c, y).start;
+/* An image row of bits, with its padding. */
+AMX static void expand_row(const trit_call *c, const plan *p, size_t row, int8_t *to) {
     const uint32_t padding = (uint32_t)-trit_columns(c, 0).start, before = padding < p->width ? padding : p->width;
     const uint32_t inside = c->in->width < p->width - before ? c->in->width : p->width - before;
+    fill(p, 0, before, to);
+    expand_pixels(c, p, row * c->in->width, inside, to + before * AMX_BYTES);
+    fill(p, 0, p->width - before - inside, to + (before + inside) * AMX_BYTES);
+}
+
+/* Bits first ... end - 1, of those that there are. */
+static __mmask64 mask_from(int64_t first, int64_t end) {
+    if (first < 0) first = 0;
+    if (end > 64) end = 64;
+    return first < end ? UINT64_MAX >> (64 - end) & UINT64_MAX << first : 0;
+}
+
+/* An image row of bytes under each output column's window; padding is the zero point. What lies behind a string meets weights
+ * that are 0. */
+AMX static void gather_row(const trit_call *c, const plan *p, size_t row, int8_t *to) {
+    const __m512i padding = _mm512_set1_epi8((char)c->in->zero_point);
+    const int64_t channels = c->in->channels, end = c->in->width * channels, step = c->step->stride[1] * channels;
+    const int64_t start = trit_columns(c, 0).start * channels;
+    const uintptr_t x = (uintptr_t)c->x + row * (size_t)end;
+    uint32_t chunk, i;
+    for (chunk = 0; chunk < p->chunks; chunk++)
+        for (i = 0; i < p->width; i++) { /* no byte outside the mask is read */
+            const int64_t first = start + i * step + chunk * (int64_t)AMX_BYTES;
+            const void *from = (const void *)(x + (uintptr_t)first);
+            _mm512_store_si512(to + chunk * p->chunk + i * AMX_BYTES,
+                               _mm512_mask_loadu_epi8(padding, mask_from(-first, end - first), from));
+        }
+}
+
+/* The image rows under the windows of output rows y ... y + rows - 1. */
+AMX static void fill_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, int8_t *to) {
+    const int32_t top = trit_rows(c, y).start;
     uint32_t i;
     for (i = 0; i < height_of(c, rows); i++, to += p->row) {
         const int64_t row = (int64_t)top + i;
-        const size_t pixel = (size_t)row * c->in->width;
-        if (row < 0 || row >= (int64_t)c->in->height) {
-            pad(c, p, p->width, to);
-            continue;
-        }
-        pad(c, p, before, to);
-        if (p->is_bits)
-            expand_pixels(c, p, pixel, inside, to + before * p->pixel);
+        if (row < 0 || row >= (int64_t)c->in->height)
+            fill(p, p->is_bits ? 0 : c->in->zero_point, p->width, to);
+        else if (p->is_bits)
+            expand_row(c, p, (size_t)row, to);
         else
-            copy_bytes((const int8_t *)c->x + pixel * p->pixel, inside * p->pixel, to + before * p->pixel);
-        pad(c, p, p->width - before - inside, to + (before + inside) * p->pixel);
+            gather_row(c, p, (size_t)row, to);
     }
 }
 
@@ -170,7 +193,7 @@ AMX_INLINE __m512i bits_from(const uint32_t *w, uint32_t words, uint32_t first, 
 
 /* A string's chunk of weights as a tile. `w` is the first of 16 channels' rows, which have `words` words a plane. */
 AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint32_t words, uint32_t string, uint32_t chunk,
-                             int8_t *tile) {
+                             int8_t *to) {
     const size_t plane = p->ternary ? words : 0;
     uint32_t i;
     if (is_bits) { /* a word behind the last meets pixels that are 0 */
@@ -182,7 +205,7 @@ AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint
             const uint32_t *at = w + (size_t)word * AVX512_LANES;
             const __m512i nonzero = _mm512_mask_loadu_epi32(_mm512_set1_epi32(-1), planes, at);
             const uint32_t *sign = at + (p->ternary ? (size_t)taps_words * AVX512_LANES : 0);
-            amx_expand_weights(nonzero, avx512_load(sign), tile + i * 8 * AMX_BYTES);
+            amx_expand_weights(nonzero, avx512_load(sign), to + i * 8 * AMX_BYTES);
         }
         return;
     }
@@ -192,12 +215,12 @@ AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint
         const uint32_t at = count ? first : 0;
         const __m512i sign = bits_from(w + plane * AVX512_LANES, words, at, count);
         const __m512i all = _mm512_set1_epi32(count < TRIT_WORD_BITS ? (int)((1u << count) - 1) : -1);
-        amx_expand_weights(p->ternary ? bits_from(w, words, at, count) : all, sign, tile + i * 8 * AMX_BYTES);
+        amx_expand_weights(p->ternary ? bits_from(w, words, at, count) : all, sign, to + i * 8 * AMX_BYTES);
     }
 }
 
 #define LOAD_START(tile) \
-    if (tiles > tile) _tile_loadd(tile, k->start, 0);
+    if (tiles > tile) _tile_loadd(tile, b->start, 0);
 #define MULTIPLY(tile, pixels)                                 \
     if (tiles > tile) {                                        \
         _tile_loadd(pixels, at[tile] + offset, step);          \
@@ -207,28 +230,29 @@ AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint
             _tile_dpbusd(tile, pixels, 7);                     \
     }
 #define STORE(tile) \
-    if (tiles > tile) _tile_stored(tile, sums + tile * AMX_ROWS * TRIT_WORD_BITS, sizeof k->sums[0]);
+    if (tiles > tile) _tile_stored(tile, b->sums + tile * AMX_ROWS * TRIT_WORD_BITS, 4 * TRIT_WORD_BITS);
 
-/* Sums of `tiles` tiles of pixels, at[], for 16 channels with their weights at `w`. All strings' first chunks come before the
- * next: windows overlap, so that the first level of cache has most of their pixels. */
+/* Sums of `tiles` tiles of pixels, at[], for 16 channels. All strings' first chunks come before the next: windows overlap, so
+ * that the first level of cache has most of their pixels. */
 AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const plan *p, const int8_t *const *at,
-                         const uint32_t *w, work *k, int32_t *sums) {
+                         const block *b) {
     const uint32_t words = trit_conv_row_words(c), strings = p->rows * p->taps, count = strings * p->chunks;
-    const size_t step = c->step->stride[1] * p->pixel, tap_step = c->step->dilation[1] * p->pixel;
+    const size_t step = p->stride * AMX_BYTES, tap_step = c->step->dilation[1] * AMX_BYTES;
     const size_t row_step = c->step->dilation[0] * p->row - p->taps * tap_step;
     uint32_t i, string = 0, tap = 0, next = 0, next_chunk = 0;
     size_t offset = 0, chunk = 0;
     amx_fence();
     LOAD_START(0) LOAD_START(1) LOAD_START(2) LOAD_START(3) LOAD_START(4)
-    expand_chunk(is_bits, p, w, words, 0, 0, k->weights[0]);
+    if (!b->ready) expand_chunk(is_bits, p, b->w, words, 0, 0, b->weights[0]);
     for (i = 0; i < count; i++) {
         if (++next == strings) {
             next = 0;
             next_chunk++;
         }
-        if (i + 1 < count) expand_chunk(is_bits, p, w, words, next, next_chunk, k->weights[(i + 1) % 2]);
+        if (!b->ready && i + 1 < count)
+            expand_chunk(is_bits, p, b->w, words, next, next_chunk, b->weights[(i + 1) % 2]);
         amx_fence();
-        _tile_loadd(7, k->weights[i % 2], AMX_BYTES);
+        _tile_loadd(7, b->weights[b->ready ? i : i % 2], AMX_BYTES);
         MULTIPLY(0, 5) MULTIPLY(1, 6) MULTIPLY(2, 5) MULTIPLY(3, 6) MULTIPLY(4, 5)
         offset += tap_step;
         if (++tap == p->taps) {
@@ -248,12 +272,10 @@ AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const 
 #undef STORE
 
 /* One function for each number of tiles, so that each has its own registers. */
-typedef void multiply_tiles(const trit_call *c, const plan *p, const int8_t *const *at, const uint32_t *w, work *k,
-                            int32_t *sums);
-#define DEFINE(name, tiles, is_bits)                                                                                     \
-    AMX static void name(const trit_call *c, const plan *p, const int8_t *const *at, const uint32_t *w, work *k, \
-                         int32_t *sums) {                                                                                \
-        multiply(tiles, is_bits, c, p, at, w, k, sums);                                                          \
+typedef void multiply_tiles(const trit_call *c, const plan *p, const int8_t *const *at, const block *b);
+#define DEFINE(name, tiles, is_bits)                                                                       \
+    AMX static void name(const trit_call *c, const plan *p, const int8_t *const *at, const block *b) { \
+        multiply(tiles, is_bits, c, p, at, b);                                                             \
     }
 DEFINE(bits_1, 1, 1)
 DEFINE(bits_2, 2, 1)
@@ -328,34 +350,59 @@ AMX static void store_positions(const trit_call *c, const plan *p, uint32_t y, u
     }
 }
 
-/* Tiles first ... first + tiles - 1 of a band, all output channels. */
-AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
-                               uint32_t tiles, work *k) {
-    static multiply_tiles *const of_bits[] = {bits_1, bits_2, bits_3, bits_4, bits_5};
-    static multiply_tiles *const of_bytes[] = {bytes_1, bytes_2, bytes_3, bytes_4, bytes_5};
-    multiply_tiles *const run = (p->is_bits ? of_bits : of_bytes)[tiles - 1];
-    const int8_t *at[TILES];
-    uint32_t i, channel;
-    for (i = 0; i < tiles; i++) {
-        const uint32_t position = (first + i) * AMX_ROWS;
-        at[i] = k->pixels + (size_t)(position / p->pitch) * c->step->stride[0] * p->row +
-                (size_t)(position % p->pitch) * c->step->stride[1] * p->pixel;
-    }
-    for (channel = 0; channel < c->out->channels; channel += AVX512_LANES) {
-        const uint32_t half = channel % TRIT_WORD_BITS, *w = trit_conv_row(c, channel);
-        set_start(c, p, w, k->start);
-        run(c, p, at, w, k, &k->sums[0][half]);
-        if (half || channel + AVX512_LANES >= c->out->channels)
-            store_positions(c, p, y, rows, first * AMX_ROWS, tiles * AMX_ROWS, channel / TRIT_WORD_BITS, k->sums);
+static int is_panel(const plan *p) {
+    return AVX512_BLOCKS * p->rows * p->taps * p->chunks <= PANEL;
+}
+
+/* What the products of a word's channels begin with: their sums' start and, where all fit, their weights. */
+AMX static void begin_word(const trit_call *c, const plan *p, uint32_t word, work *k) {
+    const uint32_t strings = p->rows * p->taps;
+    uint32_t half, string, chunk;
+    tile *to = k->weights;
+    for (half = 0; half < AVX512_BLOCKS; half++) {
+        const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
+        const uint32_t *w = trit_conv_row(c, channel);
+        if (channel >= c->out->channels) return;
+        set_start(c, p, w, k->start[half]);
+        for (chunk = 0; is_panel(p) && chunk < p->chunks; chunk++)
+            for (string = 0; string < strings; string++)
+                expand_chunk((int)p->is_bits, p, w, trit_conv_row_words(c), string, chunk, *to++);
     }
 }
 
+/* Tiles first ... first + tiles - 1 of a band, the channels of one word. */
+AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
+                               uint32_t tiles, uint32_t word, work *k) {
+    static multiply_tiles *const of_bits[] = {bits_1, bits_2, bits_3, bits_4, bits_5};
+    static multiply_tiles *const of_bytes[] = {bytes_1, bytes_2, bytes_3, bytes_4, bytes_5};
+    const int8_t *at[TILES];
+    uint32_t i, half;
+    for (i = 0; i < tiles; i++) {
+        const uint32_t position = (first + i) * AMX_ROWS;
+        at[i] = k->pixels + (size_t)(position / p->pitch) * c->step->stride[0] * p->row +
+                (size_t)(position % p->pitch) * p->stride * AMX_BYTES;
+    }
+    for (half = 0; half < AVX512_BLOCKS; half++) {
+        const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
+        const uint32_t made = is_panel(p) ? half * p->rows * p->taps * p->chunks : 0;
+        const block b = {trit_conv_row(c, channel), k->weights + made, is_panel(p), k->start[half],
+                         &k->sums[0][half * AVX512_LANES]};
+        if (channel < c->out->channels) (p->is_bits ? of_bits : of_bytes)[tiles - 1](c, p, at, &b);
+    }
+    store_positions(c, p, y, rows, first * AMX_ROWS, tiles * AMX_ROWS, word, k->sums);
+}
+
 AMX static void convolve_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, work *k) {
-    const uint32_t count = tiles_of(c, p->pitch, rows);
-    uint32_t groups, tiles = group_tiles(count, &groups), first;
+    const uint32_t count = tiles_of(c, p->pitch, rows), words = trit_words(c->out->channels);
+    uint32_t groups, tiles = group_tiles(count, &groups), group, word, i;
     fill_band(c, p, y, rows, k->pixels);
-    for (first = 0; first < count; first += tiles) /* the last may take some of those before it again */
-        convolve_tiles(c, p, y, rows, first + tiles <= count ? first : count - tiles, tiles, k);
+    for (i = 0; i < groups * words; i++) {
+        group = is_panel(p) ? i % groups : i / words; /* weights or pixels again */
+        word = is_panel(p) ? i / groups : i % words;
+        if (!is_panel(p) || group == 0) begin_word(c, p, word, k);
+        group *= tiles; /* the last may take some of the tiles before it again */
+        convolve_tiles(c, p, y, rows, group + tiles <= count ? group : count - tiles, tiles, word, k);
+    }
 }
 
 AMX static void convolve(const trit_call *c, const plan *p) {
