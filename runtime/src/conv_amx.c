@@ -12,13 +12,14 @@
 
 /* How an image lies in a band. Position q is column q % pitch of the band's output row q / pitch.
  *
- * A tile's row is a chunk of a string, 64 values, and each chunk has its image. Bits: the strings are pixels. Bytes: what is
- * under a row of the kernel, (kx, channel), for each output column. */
+ * A tile's row is a chunk of a string, 64 values, and each chunk has its image. Bits: the strings are pixels. Bytes: they are
+ * what lies under a row of the kernel, (kx, channel), for each output column, or where these do not fit under all its rows. */
 typedef struct plan {
     uint32_t is_bits, ternary; /* ternary: weights */
-    uint32_t values, chunks;   /* of a string: a tap's channels, or bytes under a row of the kernel */
+    uint32_t values, chunks;   /* of a string */
+    uint32_t under;            /* rows of the kernel that a string lies under */
     uint32_t rows, taps;       /* strings of a window */
-    uint32_t width, stride;    /* strings of a row, and from an output column to the next */
+    uint32_t width, stride[2]; /* strings of a row, and from an output row and column to the next */
     size_t row, chunk;         /* bytes from one to the next */
     uint32_t pitch, height;    /* of a band, in positions and output rows */
 } plan;
@@ -45,9 +46,9 @@ static uint32_t tiles_of(const trit_call *c, uint32_t pitch, uint32_t rows) {
     return ((rows - 1) * pitch + c->out->width + AMX_ROWS - 1) / AMX_ROWS;
 }
 
-/* Rows under the windows of `rows` output rows. */
-static uint32_t height_of(const trit_call *c, uint32_t rows) {
-    return (rows - 1) * c->step->stride[0] + (uint32_t)(c->step->kernel[0] - 1) * c->step->dilation[0] + 1;
+/* Rows of strings for `rows` output rows. */
+static uint32_t height_of(const trit_call *c, const plan *p, uint32_t rows) {
+    return (rows - 1) * p->stride[0] + (p->rows - 1) * c->step->dilation[0] + 1;
 }
 
 /* Sets the step between chunks and returns the bytes as far as tiles reach: behind the last row too, for positions that are
@@ -55,39 +56,44 @@ static uint32_t height_of(const trit_call *c, uint32_t rows) {
 static size_t band_bytes(const trit_call *c, plan *p, uint32_t rows) {
     const trit_step *s = c->step;
     const uint32_t last = tiles_of(c, p->pitch, rows) * AMX_ROWS - 1;
-    const size_t y = (size_t)(last / p->pitch) * s->stride[0] + (size_t)(p->rows - 1) * s->dilation[0];
-    const size_t x = (size_t)(last % p->pitch) * p->stride + (size_t)(p->taps - 1) * s->dilation[1];
-    p->chunk = height_of(c, rows) * p->row;
+    const size_t y = (size_t)(last / p->pitch) * p->stride[0] + (size_t)(p->rows - 1) * s->dilation[0];
+    const size_t x = (size_t)(last % p->pitch) * p->stride[1] + (size_t)(p->taps - 1) * s->dilation[1];
+    p->chunk = height_of(c, p, rows) * p->row;
     return (p->chunks - 1) * p->chunk + y * p->row + (x + 1) * AMX_BYTES;
 }
 
-/* Returns 0 where not even one output row fits. */
-static int make_plan(const trit_call *c, plan *p) {
+/* With strings under so many rows of the kernel. Returns 0 where not even one output row fits. */
+static int lay_out(const trit_call *c, uint32_t under, plan *p) {
     const trit_step *s = c->step;
     const uint32_t apart = (c->out->width + AMX_ROWS - 1) / AMX_ROWS * AMX_ROWS;
     uint32_t bands, joined;
     p->is_bits = trit_is_bits(c->in->kind) ? 1 : 0;
     p->ternary = s->weight_kind == TRIT_KIND_TERNARY;
-    p->rows = s->kernel[0];
+    p->under = under;
+    p->rows = s->kernel[0] / under;
     p->taps = p->is_bits ? s->kernel[1] : 1;
-    p->values = p->is_bits ? c->in->channels : s->kernel[1] * c->in->channels;
+    p->values = p->is_bits ? c->in->channels : under * s->kernel[1] * c->in->channels;
     p->chunks = (p->values + AMX_BYTES - 1) / AMX_BYTES;
-    p->width = c->out->width;
-    p->stride = p->is_bits ? s->stride[1] : 1;
-    if (p->is_bits) p->width = (p->width - 1) * p->stride + (uint32_t)(p->taps - 1) * s->dilation[1] + 1;
+    p->stride[0] = under == 1 ? s->stride[0] : 1;
+    p->stride[1] = p->is_bits ? s->stride[1] : 1;
+    p->width = (c->out->width - 1) * p->stride[1] + (p->taps - 1) * s->dilation[1] + 1;
     p->row = (size_t)p->width * AMX_BYTES;
     p->pitch = apart;
     p->height = c->out->height;
     /* Rows one behind the other, with their padding in between, may fill fewer tiles than rows that begin one each. */
-    joined = s->stride[0] * p->width;
-    if (joined % p->stride == 0 && tiles_of(c, joined / p->stride, p->height) < tiles_of(c, apart, p->height))
-        p->pitch = joined / p->stride;
+    joined = p->stride[0] * p->width;
+    if (joined % p->stride[1] == 0 && tiles_of(c, joined / p->stride[1], p->height) < tiles_of(c, apart, p->height))
+        p->pitch = joined / p->stride[1];
     while (p->height > 0 && band_bytes(c, p, p->height) > BAND_BYTES) p->height--;
     if (p->height == 0) return 0;
     bands = (c->out->height + p->height - 1) / p->height;
     p->height = (c->out->height + bands - 1) / bands;
     band_bytes(c, p, p->height);
     return 1;
+}
+
+static int make_plan(const trit_call *c, plan *p) {
+    return lay_out(c, 1, p) || (!p->is_bits && lay_out(c, c->step->kernel[0], p));
 }
 
 /* Tiles that are multiplied at a time; `groups` is how often in a band. */
@@ -125,20 +131,19 @@ AMX static void expand_pixels(const trit_call *c, const plan *p, size_t pixel, u
     }
 }
 
-/* `count` strings of all chunks that hold `value`. */
-AMX static void fill(const plan *p, uint32_t value, uint32_t count, int8_t *to) {
+AMX static void clear(const plan *p, uint32_t pixels, int8_t *to) {
     uint32_t chunk, i;
     for (chunk = 0; chunk < p->chunks; chunk++, to += p->chunk)
-        for (i = 0; i < count; i++) _mm512_store_si512(to + i * AMX_BYTES, _mm512_set1_epi8((char)value));
+        for (i = 0; i < pixels; i++) _mm512_store_si512(to + i * AMX_BYTES, _mm512_setzero_si512());
 }
 
 /* An image row of bits, with its padding. */
 AMX static void expand_row(const trit_call *c, const plan *p, size_t row, int8_t *to) {
     const uint32_t padding = (uint32_t)-trit_columns(c, 0).start, before = padding < p->width ? padding : p->width;
     const uint32_t inside = c->in->width < p->width - before ? c->in->width : p->width - before;
-    fill(p, 0, before, to);
+    clear(p, before, to);
     expand_pixels(c, p, row * c->in->width, inside, to + before * AMX_BYTES);
-    fill(p, 0, p->width - before - inside, to + (before + inside) * AMX_BYTES);
+    clear(p, p->width - before - inside, to + (before + inside) * AMX_BYTES);
 }
 
 /* Bits first ... end - 1, of those that there are. */
@@ -148,35 +153,41 @@ static __mmask64 mask_from(int64_t first, int64_t end) {
     return first < end ? UINT64_MAX >> (64 - end) & UINT64_MAX << first : 0;
 }
 
-/* An image row of bytes under each output column's window; padding is the zero point. What lies behind a string meets weights
- * that are 0. */
-AMX static void gather_row(const trit_call *c, const plan *p, size_t row, int8_t *to) {
+/* A row of strings of bytes, which begin under image row `row`, of one chunk; padding is the zero point. What lies behind a
+ * string meets weights that are 0. */
+AMX static void gather_row(const trit_call *c, const plan *p, int64_t row, uint32_t chunk, int8_t *to) {
     const __m512i padding = _mm512_set1_epi8((char)c->in->zero_point);
-    const int64_t channels = c->in->channels, end = c->in->width * channels, step = c->step->stride[1] * channels;
-    const int64_t start = trit_columns(c, 0).start * channels;
-    const uintptr_t x = (uintptr_t)c->x + row * (size_t)end;
-    uint32_t chunk, i;
-    for (chunk = 0; chunk < p->chunks; chunk++)
-        for (i = 0; i < p->width; i++) { /* no byte outside the mask is read */
-            const int64_t first = start + i * step + chunk * (int64_t)AMX_BYTES;
-            const void *from = (const void *)(x + (uintptr_t)first);
-            _mm512_store_si512(to + chunk * p->chunk + i * AMX_BYTES,
-                               _mm512_mask_loadu_epi8(padding, mask_from(-first, end - first), from));
+    const int64_t channels = c->in->channels, line = c->in->width * channels, step = c->step->stride[1] * channels;
+    const int64_t part = p->values / p->under, left = trit_columns(c, 0).start * channels;
+    uint32_t ky, i;
+    for (ky = 0; ky < p->under; ky++, row += c->step->dilation[0]) {
+        const int64_t at = ky * part - (int64_t)(chunk * AMX_BYTES); /* of the kernel row's part of the string */
+        const __mmask64 own = mask_from(at, at + part);
+        uintptr_t from = (uintptr_t)c->x + (uintptr_t)(row * line + left - at);
+        int64_t first = at - left;
+        if (own == 0 && ky > 0) continue;
+        for (i = 0; i < p->width; i++, from += (uintptr_t)step, first -= step) { /* no byte outside the mask is read */
+            const __mmask64 some = row < 0 || row >= (int64_t)c->in->height ? 0 : own & mask_from(first, first + line);
+            int8_t *string = to + i * AMX_BYTES;
+            __m512i values = ky == 0 ? padding : avx512_load(string);
+            _mm512_store_si512(string, _mm512_mask_loadu_epi8(values, some, (const void *)from));
         }
+    }
 }
 
-/* The image rows under the windows of output rows y ... y + rows - 1. */
+/* The strings under the windows of output rows y ... y + rows - 1. */
 AMX static void fill_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, int8_t *to) {
-    const int32_t top = trit_rows(c, y).start;
-    uint32_t i;
-    for (i = 0; i < height_of(c, rows); i++, to += p->row) {
-        const int64_t row = (int64_t)top + i;
-        if (row < 0 || row >= (int64_t)c->in->height)
-            fill(p, p->is_bits ? 0 : c->in->zero_point, p->width, to);
-        else if (p->is_bits)
-            expand_row(c, p, (size_t)row, to);
+    const int64_t top = trit_rows(c, y).start;
+    const uint32_t down = p->under == 1 ? 1 : c->step->stride[0];
+    uint32_t i, chunk;
+    for (i = 0; i < height_of(c, p, rows); i++, to += p->row) {
+        const int64_t row = top + i * (int64_t)down;
+        if (!p->is_bits)
+            for (chunk = 0; chunk < p->chunks; chunk++) gather_row(c, p, row, chunk, to + chunk * p->chunk);
+        else if (row < 0 || row >= (int64_t)c->in->height)
+            clear(p, p->width, to);
         else
-            gather_row(c, p, (size_t)row, to);
+            expand_row(c, p, (size_t)row, to);
     }
 }
 
@@ -237,7 +248,7 @@ AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint
 AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const plan *p, const int8_t *const *at,
                          const block *b) {
     const uint32_t words = trit_conv_row_words(c), strings = p->rows * p->taps, count = strings * p->chunks;
-    const size_t step = p->stride * AMX_BYTES, tap_step = c->step->dilation[1] * AMX_BYTES;
+    const size_t step = p->stride[1] * AMX_BYTES, tap_step = c->step->dilation[1] * AMX_BYTES;
     const size_t row_step = c->step->dilation[0] * p->row - p->taps * tap_step;
     uint32_t i, string = 0, tap = 0, next = 0, next_chunk = 0;
     size_t offset = 0, chunk = 0;
@@ -379,8 +390,8 @@ AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, ui
     uint32_t i, half;
     for (i = 0; i < tiles; i++) {
         const uint32_t position = (first + i) * AMX_ROWS;
-        at[i] = k->pixels + (size_t)(position / p->pitch) * c->step->stride[0] * p->row +
-                (size_t)(position % p->pitch) * p->stride * AMX_BYTES;
+        at[i] = k->pixels + (size_t)(position / p->pitch) * p->stride[0] * p->row +
+                (size_t)(position % p->pitch) * p->stride[1] * AMX_BYTES;
     }
     for (half = 0; half < AVX512_BLOCKS; half++) {
         const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
