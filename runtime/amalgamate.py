@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parent
-PUBLIC = ("trit/trit.h", "trit/bits.h", "trit/inspect.h", "trit/log_mel.h", "trit/keywords.h")
+PUBLIC = ("trit/trit.h", "trit/bits.h", "trit/inspect.h", "trit/log_mel.h", "trit/keywords.h", "trit/learner.h")
 HOST_ONLY = "host"  # begins the names of what the Python package alone calls
 
 INCLUDE = re.compile(r'^#include "(.*)"\n', re.MULTILINE)

@@ -45,7 +45,8 @@ extern "C" {
     X(OVERFLOW, "accumulators of the plan can exceed 32 bits")                               \
     X(ARENA_TOO_SMALL, "the arena is smaller than trit_arena_size")                          \
     X(NO_VARIANT, "this machine or build lacks the kernel variant")                          \
-    X(NO_KEYWORDS, "the model does not read the features of trit/log_mel.h and name words")
+    X(NO_KEYWORDS, "the model does not read the features of trit/log_mel.h and name words")  \
+    X(BAD_HEAD, "the head is damaged, of another version, or of other layers than the plan ends in")
 
 typedef enum trit_status {
 #define X(name, text) TRIT_##name,
