@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,16 @@ class Head:
     threshold_rate: int
     bias_rate: int
     margin: int
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Head:
+        """The head of a file. Raises TritError as `Learner` does."""
+        Learner(data)
+        _, _, _, inputs, units, classes, *values = _HEADER.unpack_from(data)
+        sizes = np.cumsum([_HEADER.size, 2 * FACTORS, 4 * units, 4 * classes, 2 * units * inputs, 2 * units * classes])
+        parts = [data[start:end] for start, end in pairwise(sizes.tolist())]
+        factors, thresholds, biases, weights, outputs = map(np.frombuffer, parts, ("<u2", "<i4", "<i4", "<i2", "<i2"))
+        return cls(weights.reshape(units, -1), outputs.reshape(classes, -1), thresholds, biases, factors, *values)
 
     def to_bytes(self) -> bytes:
         """The file that the C library reads in place: a header, then the arrays, filled up to whole words."""

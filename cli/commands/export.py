@@ -33,6 +33,7 @@ class Format(StrEnum):
     arduino = "arduino"
     zephyr = "zephyr"
     esp_idf = "esp-idf"
+    head = "head"
 
 
 def export(
@@ -40,7 +41,7 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write; for arduino, zephyr and esp-idf a folder.")
     ],
-    format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit).")] = None,
+    format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit, .head).")] = None,
     lanes: Annotated[
         int, typer.Option(help="Plan only: interleaved output channels, 16 for hosts, 1 for microcontrollers.")
     ] = 16,
@@ -53,6 +54,9 @@ def export(
     tune: Annotated[
         int, typer.Option(min=0, metavar="N", help="tvm only: try N schedules a layer; Ctrl-C keeps the best so far.")
     ] = 0,
+    metaplasticity: Annotated[
+        float, typer.Option(min=0, metavar="M", help="head only: how much harder than others large weights flip.")
+    ] = 1.5,
 ) -> None:
     """Lower a trained network to the integer graph and write it.
 
@@ -61,6 +65,8 @@ def export(
 
     Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime;
     tvm is a shared library for TVM's runtime, and tvm-c a folder of C that needs nothing.
+
+    A head is what a binary network's last two layers go on learning from on the device, beside its plan.
 
     Example: trit export runs/fashion/model.pt -o fashion.onnx
 
@@ -71,6 +77,9 @@ def export(
     from trit.files import read_model
 
     chosen = format or _format_of(output)
+    if chosen is Format.head:
+        _write_head(model, output, metaplasticity)
+        return
     with stderr.status(f"lowering {model}") as status:
         graph = read_model(model)
         status.update(f"writing {output}")
@@ -117,6 +126,16 @@ def _write(graph: Graph, chosen: Format, output: Path, lanes: int) -> None:
             write_library(graph, chosen.value, output, inputs_for(graph, TEST_IMAGES).images)
 
 
+def _write_head(model: Path, output: Path, metaplasticity: float) -> None:
+    from trit.runtime.files import write_atomic
+    from trit.train.checkpoint import load_model
+    from trit.train.head import learning_head
+
+    network, _ = load_model(model)
+    write_atomic(output, learning_head(network, metaplasticity).to_bytes())
+    typer.echo(f"{output}: {output.stat().st_size:,} bytes")
+
+
 def _write_tvm(graph: Graph, output: Path, mcpu: str, triple: str, trials: int, status: Status) -> None:
     from trit.export.tvm import llvm_target, schedule, write_tvm
 
@@ -133,8 +152,8 @@ def _write_tvm(graph: Graph, output: Path, mcpu: str, triple: str, trials: int, 
 
 
 def _format_of(output: Path) -> Format:
-    endings = {".onnx": Format.onnx, ".trit": Format.trit}
+    endings = {".onnx": Format.onnx, ".trit": Format.trit, ".head": Format.head}
     if output.suffix not in endings:
         formats = ", ".join(Format)
-        raise TritError(f"{output}: give --format, one of {formats}, or a name that ends in .onnx or .trit")
+        raise TritError(f"{output}: give --format, one of {formats}, or a name that ends in .onnx, .trit or .head")
     return endings[output.suffix]

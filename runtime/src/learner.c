@@ -117,6 +117,13 @@ trit_status trit_learner_features(const trit_learner *learner, const trit_plan *
     return TRIT_OK;
 }
 
+/* Of n binary values; trit_dot masks what may be missing. */
+static int32_t dot(const uint32_t *a, const uint32_t *b, uint32_t n) {
+    uint32_t i, different = 0;
+    for (i = 0; i < trit_words(n); i++) different += trit_popcount(a[i] ^ b[i]);
+    return (int32_t)n - 2 * (int32_t)different;
+}
+
 /* How far a unit's sum lies above its threshold, in 1/256. */
 static int32_t above(trit_task t, uint32_t unit, int32_t sum) {
     return sum * 256 - t.mean[unit] - t.offset[unit];
@@ -134,7 +141,7 @@ static void sums_to_scores(const trit_learner *learner, trit_task t, int32_t *sc
     const uint32_t *signs = learner->signs + h->units * trit_words(h->inputs);
     uint32_t c;
     for (c = 0; c < h->classes; c++, signs += unit_words(h))
-        scores[c] = trit_dot(NULL, learner->bits, NULL, signs, h->units) * h->gain + t.bias[c];
+        scores[c] = dot(learner->bits, signs, h->units) * h->gain + t.bias[c];
 }
 
 /* The units' bits, then the scores. `near`, where not null, gets at [unit][0] whether its sum is near the threshold. */
@@ -145,7 +152,7 @@ static void forward(const trit_learner *learner, trit_task t, const uint32_t *fe
     uint32_t i;
     for (i = 0; i < unit_words(h); i++) learner->bits[i] = 0;
     for (i = 0; i < h->units; i++, signs += trit_words(h->inputs)) {
-        int32_t sum = trit_dot(NULL, features, NULL, signs, h->inputs), distance;
+        int32_t sum = dot(features, signs, h->inputs), distance;
         if (near) follow(t, i, sum);
         distance = above(t, i, sum);
         learner->bits[i / TRIT_WORD_BITS] |= (uint32_t)(distance < 0) << i % TRIT_WORD_BITS;
@@ -271,7 +278,7 @@ static void move_row(const trit_head_file *h, int16_t *weights, uint32_t *signs,
         step = (step + (random >> 16)) >> 16;
         moved = limited(slope < 0 ? weights[i] + (int32_t)step : weights[i] - (int32_t)step, INT16_MAX);
         weights[i] = (int16_t)moved;
-        signs[i / TRIT_WORD_BITS] ^= ((uint32_t)(moved < 0) ^ is_negative) << i % TRIT_WORD_BITS;
+        if ((moved < 0) != is_negative) signs[i / TRIT_WORD_BITS] ^= UINT32_C(1) << i % TRIT_WORD_BITS;
     }
 }
 
