@@ -35,9 +35,15 @@ from trit.runtime.library import library
 ROUNDS = 15
 FOLDER = Path(__file__).parent
 LCE = os.environ.get("LCE_PYTHON")
-BARS = {"avx512": "≥ 4.0", "avx2": "≥ 0.85", "portable": "≥ 0.35"}
-# Products of one of the probe's instruction mixes: what a kernel that counts bits can reach at most.
-CEILINGS = {"avx512": ("vpopcntd512", 512), "avx2": ("pshufb256", 256), "portable": ("popcnt64", 64)}
+BARS = {"amx": "≥ 4.0", "avx512": "≥ 4.0", "avx2": "≥ 0.85", "portable": "≥ 0.35"}
+# Products of one of the probe's instruction mixes: what a kernel that counts bits or multiplies tiles can reach at most.
+CEILINGS = {
+    "amx": ("tdpbssd", 16384),
+    "avx512": ("vpopcntd512", 512),
+    "avx2": ("pshufb256", 256),
+    "portable": ("popcnt64", 64),
+}
+PRODUCTS = {**dict(CEILINGS.values()), "carrysave512": 512, "vpdpbusd512": 64}
 
 
 def main() -> None:
@@ -79,8 +85,7 @@ def ceilings() -> list[Row]:
         elif name == "clock":
             rows.append(Row("clock", rate / 1e9, "GHz"))
         else:
-            products = 64 if name in ("popcnt64", "vpdpbusd512") else 256 if name == "pshufb256" else 512
-            rows.append(Row(f"ceiling of {name}", 2 * products * rate / 1e12, "TOP/s"))
+            rows.append(Row(f"ceiling of {name}", 2 * PRODUCTS[name] * rate / 1e12, "TOP/s"))
     return rows
 
 
@@ -189,7 +194,8 @@ def against_lce() -> list[Row]:
 
 
 def best_variant() -> str:
-    return "avx512" if "vpopcntd512" in probe() else "avx2"
+    """The first whose instructions the probe finds."""
+    return next(variant for variant, (mix, _) in CEILINGS.items() if mix in probe())
 
 
 def best_time(layer: Layer, activations: Kind, weights: WeightKind) -> Callable[[], float]:

@@ -19,6 +19,14 @@
 #define AVX512 0
 #endif
 
+#if defined(__AMX_INT8__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#define TILES 1
+#else
+#define TILES 0
+#endif
+
 static uint32_t words[1024] __attribute__((aligned(64)));
 
 static double now(void) {
@@ -123,6 +131,28 @@ static void avx512_bytes(void) {
 
 #endif
 
+#if TILES
+/* 16384 products of bytes: four tiles of sums, two of either factor, all of them loaded. */
+static void tiles(void) {
+    static const struct {
+        uint8_t palette, first[15];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } shape = {1, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    const long arch_req_xcomp_perm = 0x1023, xtiledata = 18, step = 64;
+    if (syscall(SYS_arch_prctl, arch_req_xcomp_perm, xtiledata) != 0) return;
+    __asm__ volatile("ldtilecfg %0" : : "m"(shape));
+    MEASURE("tdpbssd", 4,
+            __asm__ volatile("tileloadd (%0,%1,1), %%tmm4\n tileloadd 1024(%0,%1,1), %%tmm5\n"
+                             "tileloadd 2048(%0,%1,1), %%tmm6\n tileloadd 3072(%0,%1,1), %%tmm7\n"
+                             "tdpbssd %%tmm6, %%tmm4, %%tmm0\n tdpbssd %%tmm7, %%tmm4, %%tmm1\n"
+                             "tdpbssd %%tmm6, %%tmm5, %%tmm2\n tdpbssd %%tmm7, %%tmm5, %%tmm3"
+                             :
+                             : "r"(words), "r"(step)));
+    __asm__ volatile("tilerelease");
+}
+#endif
+
 #if !AVX512
 static void pass(const char *data, size_t size) {
     size_t i;
@@ -171,6 +201,9 @@ int main(void) {
     avx512_count();
     avx512_carry_save();
     avx512_bytes();
+#endif
+#if TILES
+    tiles();
 #endif
     for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         snprintf(name, sizeof name, "load%zuKiB", sizes[i] >> 10);

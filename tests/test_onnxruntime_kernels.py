@@ -68,6 +68,21 @@ def test_values_keep_their_places_at_word_and_block_boundaries(channels: int, ki
         assert_bit_equal(to_onnx(graph).SerializeToString(), graph, random_input(graph, 2, rng))
 
 
+@pytest.mark.parametrize("kind", ["binary", "ternary", "uint8"])
+@pytest.mark.parametrize("size", [(2, 32), (16, 16), (8, 8), (16, 4), (64, 2), (4, 64), (6, 16), (12, 12)])
+def test_pools_of_two_by_two(size: tuple[int, int], kind: str) -> None:
+    """Those that registers hold whole rows of, and others; maxima and minima."""
+    rng = np.random.default_rng(size[1])
+    build = builder(rng, (33, *size), 7)
+    if kind != "uint8":
+        build.threshold(kind)
+    build.max_pool((2, 2), (2, 2))
+    build.dense(3, "ternary")
+    build.scores()
+    graph = build.graph()
+    assert_bit_equal(to_onnx(graph).SerializeToString(), graph, random_input(graph, 2, rng))
+
+
 def test_one_session_serves_several_threads() -> None:
     session = onnx_session(network_bytes("fashion-ternary-cnn"))
     images = np.random.default_rng(1).integers(0, 256, (24, 1, 28, 28)).astype(np.uint8)
@@ -155,17 +170,20 @@ def test_what_the_kernels_cannot_run_is_refused_in_one_line(change: Any, message
     assert "\n" not in str(mistake.value)
 
 
-def test_an_int8_value_that_is_no_bit_is_refused() -> None:
-    model = onnx.parser.parse_model("""
+@pytest.mark.parametrize(("kernel", "size"), [(1, 2), (2, 8)])
+def test_an_int8_value_that_is_no_bit_is_refused(kernel: int, size: int) -> None:
+    model = onnx.parser.parse_model(f"""
         <ir_version: 10, opset_import: ["" : 21, "trit" : 1]>
-        two (int8[N, 1, 2, 2] x) => (int8[N, 1, 2, 2] y)
-        <int8[1, 1, 1] direction = {1}> {
-            y = trit.MaxPool <kernel_shape = [1, 1], strides = [1, 1], pads = [0, 0, 0, 0]> (x, direction)
-        }
+        two (int8[N, 1, {size}, {size}] x) => (int8[N, 1, {size // kernel}, {size // kernel}] y)
+        <int8[1, 1, 1] direction = {{1}}> {{
+            y = trit.MaxPool <kernel_shape = [{kernel}, {kernel}], strides = [{kernel}, {kernel}], pads = [0, 0, 0, 0]>
+                (x, direction)
+        }}
     """)
     session = onnx_session(model.SerializeToString())
-    bits = np.array([[[[-1, 0], [1, 1]]]], np.int8)
-    np.testing.assert_array_equal(session.run(None, {"x": bits})[0], bits)
+    bits = np.resize(np.array([-1, 0, 1, 1], np.int8), (1, 1, size, size))
+    expected = bits.reshape(1, 1, size // kernel, kernel, size // kernel, kernel).max((3, 5))
+    np.testing.assert_array_equal(session.run(None, {"x": bits})[0], expected)
     with pytest.raises(Exception, match="an int8 input holds a value that is not -1, 0 or 1"):
         session.run(None, {"x": bits * 2})
 

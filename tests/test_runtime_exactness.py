@@ -113,6 +113,39 @@ def test_rescaling_at_its_limits(channels: int, zero_point: int) -> None:
     assert_same_bits(graph, random_input(graph, 3, rng))
 
 
+# (size, kernel, stride, padding): rows of 16 and more and of fewer columns, bands of few rows, a lone row.
+TILED = [
+    ((6, 35), (3, 3), (1, 1), (1, 1, 1, 1)),
+    ((17, 9), (3, 3), (1, 1), (1, 0, 2, 1)),
+    ((15, 21), (3, 2), (2, 2), (1, 1, 0, 0)),
+    ((14, 33), (2, 3), (1, 2), (0, 2, 1, 1)),
+    ((1, 70), (1, 5), (1, 1), (0, 2, 0, 2)),
+    ((9, 8), (1, 1), (1, 1), (0, 0, 0, 0)),
+]
+
+
+@pytest.mark.parametrize("activation", ["uint8", "binary", "ternary"])
+@pytest.mark.parametrize("weights", ["binary", "ternary"])
+@pytest.mark.parametrize("channels", [1, 3, 31, 32, 33, 63, 64, 65, 127, 200])
+def test_tiles(activation: str, weights: str, channels: int) -> None:
+    """Images that fill AMX's tiles of 16 pixels, 64 values and 16 output channels, and such as end inside one."""
+    if "amx" not in available():
+        pytest.skip("this machine has no AMX")
+    rng = np.random.default_rng(channels)
+    for (size, kernel, stride, padding), outputs in zip(TILED, (1, 15, 16, 17, 65, 96), strict=True):
+        build = builder(rng, (channels if activation == "uint8" else 2, *size), 121)
+        if activation != "uint8":
+            build.conv(channels, "ternary", (1, 1), padding=(0, 0, 0, 0))
+            build.threshold(activation)
+        build.conv(outputs, weights, kernel, stride=stride, padding=padding)
+        if channels % 2 == 0:
+            build.rescale()
+        graph = score(build)
+        images, plan = random_input(graph, 1, rng), to_plan(graph, 16)
+        expected = Session(plan, "scalar").run(images)
+        np.testing.assert_array_equal(Session(plan, "amx").run(images), expected, str(size))
+
+
 @pytest.mark.parametrize("activation", ["binary", "ternary"])
 @pytest.mark.parametrize("weights", ["binary", "ternary", "int8"])
 def test_long_strings(activation: str, weights: str) -> None:

@@ -6,7 +6,7 @@
 
 #if TRIT_HAVE_AMX
 
-#define BAND_BYTES 32768u /* the stack's share */
+#define BAND_BYTES 27648u /* the stack's share */
 #define PANEL 18u         /* tiles of weights: of 32 channels, 3 × 3 taps of 64 values */
 #define TILES 5u          /* of pixels at a time: their sums, two tiles for pixels and one for weights are all eight */
 
