@@ -22,6 +22,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from benchmarks import device_learning
 from benchmarks.learning_small import CIFAR10, FASHION, small
 from benchmarks.report import Row, interleaved, milliseconds, run
 from trit.train.metaplastic import MetaplasticAdam
@@ -104,6 +105,8 @@ def main() -> None:
         "fashion-mnist": lambda: two_sets("fashion-mnist"),
         "cifar10-small": lambda: small(CIFAR10),
         "fashion-small": lambda: small(FASHION),
+        "device tasks": device_learning.tasks,
+        "device cortex-m4": device_learning.board,
     }
     run("Learning rules", work)
 

@@ -90,7 +90,7 @@ class Learner:
     def __init__(self, head: bytes) -> None:
         self.library = library()
         self._head = np.frombuffer(head.ljust(_HEADER.size, b"\0"), np.uint8).copy()
-        size = self.library.trit_learner_size(self._head.ctypes.data)
+        size = self.library.trit_learner_size(self._head.ctypes.data, len(head))
         self.memory_size = int(size)  # bytes
         self.memory = np.zeros(-(-size // 4) or 1, np.uint32)
         self.handle = (ctypes.c_uint64 * -(-self.library.trit_host_learner_size() // 8))()
@@ -100,7 +100,12 @@ class Learner:
             )
         )
         self.inputs, self.units, self.classes = (int(n) for n in self._head[12:24].view("<u4"))
-        self.task_size = int(self.library.trit_learner_task_size(self._head.ctypes.data))  # bytes
+        self.task_size = int(self.library.trit_learner_task_size(self._head.ctypes.data, len(head)))  # bytes
+
+    @property
+    def moves(self) -> int:
+        """How often the weights were moved."""
+        return int(self.library.trit_host_learner_moves(self.handle))
 
     @property
     def weights(self) -> tuple[Int16, Int16]:

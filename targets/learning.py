@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.graph import Graph
+from trit.export.plan import to_plan
+from trit.runtime import Session
 from trit.runtime.errors import TritError, Unavailable
 from trit.runtime.learner import Int32, Learner, Words
 from trit.targets.description import Microcontroller
@@ -64,13 +66,14 @@ def learn_on(
     core, learner = CORES[board.core], Learner(head)
     if core.unicorn is None:
         raise Unavailable(f"{board.name}: learning runs under unicorn, which does not know the {board.core}")
+    learner.features(Session(to_plan(graph)), images[:1])
     classes = np.asarray(labels, np.uint8)
     with temporary_firmware(graph, board, with_scores=False) as folder:
         _write_program(folder, head, learner, classes)
         firmware = build_firmware(board, folder, toolchain)
         execution = simulate_unicorn.run(core, firmware.elf, (board.flash, board.ram), images, 1, count)
     if execution.exit_status:
-        raise TritError(f"{board.name}: the head is not of the network's last layers, or a label is no class")
+        raise TritError(f"{board.name}: the program stopped with status {execution.exit_status}")
     stack = int(_printed(execution, "stack")[0])
     if firmware.static_ram + stack > board.ram.size:
         raise Unavailable(f"{board.name}: learning takes {firmware.static_ram + stack:,} bytes of RAM with its stack")

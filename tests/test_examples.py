@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_tools import DIALECTS, INCLUDE, ROOT, SOURCES, WARNINGS, classify_case, color_network, need, run
+from learner_support import layers_to_learn, random_head
 from tests_support import builder
 
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 from trit.runtime import Session
+from trit.runtime.learner import Learner
 
 FULL_SLOT = 1 << 20  # bytes, of examples/update.c
 
@@ -108,3 +110,29 @@ def test_update(update: Path, tmp_path: Path) -> None:
 def test_update_needs_a_plan_to_begin_with(update: Path, tmp_path: Path) -> None:
     done = subprocess.run([update, "missing"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "missing: nothing arrived, or more than a slot holds\n")
+
+
+def test_learn_says_how_often_it_was_right(tmp_path: Path) -> None:
+    """What the library's learner says of the same samples; refusals are one line."""
+    program, graph, rng = build("learn.c", tmp_path), layers_to_learn(), np.random.default_rng(2)
+    head, images = random_head((64, 32, 10), 1).to_bytes(), rng.integers(0, 256, (250, 3, 1, 1)).astype(np.uint8)
+    labels = images[:, 0, 0, 0] // 26
+    files = {"model.trit": to_plan(graph), "model.head": head, "bad.head": head[:-4]}
+    files["samples"] = b"".join(bytes([label]) + image.tobytes() for image, label in zip(images, labels, strict=True))
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    learner = Learner(head)
+    task, lines, right = learner.new_task(), "", 0
+    for number, bits in enumerate(learner.features(Session(to_plan(graph)), images), 1):
+        right += int(learner.scores(task, bits[None]).argmax() == labels[number - 1])
+        learner.learn(task, bits[None], labels[number - 1 : number])
+        if number % 100 == 0:
+            lines, right = f"{lines}{number} samples: {right} of 100 right\n", 0
+    learner.move()
+    assert (
+        run(program, "model.trit", "model.head", "samples", cwd=tmp_path)
+        == f"{lines}{learner.moves} updates of the weights\n"
+    )
+    done = subprocess.run([program, "model.trit", "bad.head", "samples"], cwd=tmp_path, capture_output=True, text=True)
+    message = "learn: bad.head: the head is damaged, of another version, or of other layers than the plan ends in\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)

@@ -41,7 +41,9 @@ def export(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The file to write; for arduino, zephyr and esp-idf a folder.")
     ],
-    format: Annotated[Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit, .head).")] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="Default: by the ending of --output (.onnx, .trit, .head).")
+    ] = None,
     lanes: Annotated[
         int, typer.Option(help="Plan only: interleaved output channels, 16 for hosts, 1 for microcontrollers.")
     ] = 16,

@@ -6,12 +6,14 @@
 #define MOST_WEIGHTS (1u << 28)
 #define HIGHEST_SCORE (1u << 27) /* without the bias */
 
-int trit_is_head(const void *head) {
+int trit_is_head(const void *head, size_t size) {
     const trit_head_file *h = (const trit_head_file *)head;
-    if (!h || TRIT_IS_MISALIGNED(h) || h->magic != TRIT_HEAD_MAGIC || h->version != TRIT_HEAD_VERSION) return 0;
+    if (!h || TRIT_IS_MISALIGNED(h) || size < sizeof *h) return 0;
+    if (h->magic != TRIT_HEAD_MAGIC || h->version != TRIT_HEAD_VERSION) return 0;
     if (h->inputs == 0 || h->inputs > MOST_VALUES || h->units == 0 || h->units > MOST_VALUES) return 0;
     if (h->classes < 2 || h->classes > TRIT_LEARNER_MOST_CLASSES) return 0;
-    return (uint64_t)h->units * (h->inputs + h->classes) <= MOST_WEIGHTS;
+    if ((uint64_t)h->units * (h->inputs + h->classes) > MOST_WEIGHTS || size != h->size) return 0;
+    return size == sizeof *h + 2 * TRIT_HEAD_FACTORS + 4 * (h->units + h->classes + trit_head_weight_words(h));
 }
 
 static int rates_are_in_range(const trit_head_file *h) {
@@ -37,9 +39,5 @@ static int values_are_in_range(const trit_head_file *h) {
 
 trit_status trit_check_head(const void *head, size_t size) {
     const trit_head_file *h = (const trit_head_file *)head;
-    size_t needed;
-    if (size < sizeof *h || !trit_is_head(head)) return TRIT_BAD_HEAD;
-    needed = sizeof *h + 2 * TRIT_HEAD_FACTORS + 4 * ((size_t)h->units + h->classes) + 4 * trit_head_weight_words(h);
-    if (size != needed || h->size != needed) return TRIT_BAD_HEAD;
-    return rates_are_in_range(h) && values_are_in_range(h) ? TRIT_OK : TRIT_BAD_HEAD;
+    return trit_is_head(head, size) && rates_are_in_range(h) && values_are_in_range(h) ? TRIT_OK : TRIT_BAD_HEAD;
 }

@@ -31,8 +31,8 @@ typedef struct trit_task {
     int32_t *bias;   /* of each class */
 } trit_task;
 
-/* Is the head within its limits? The size functions look no further. */
-int trit_is_head(const void *head);
+/* Are the header and the size those of a head? The size functions look no further. */
+int trit_is_head(const void *head, size_t size);
 
 /* The whole head, once. */
 trit_status trit_check_head(const void *head, size_t size);

@@ -5,6 +5,7 @@
 #include "head.h"
 
 size_t trit_host_learner_size(void);
+uint32_t trit_host_learner_moves(const trit_learner *learner);
 trit_status trit_host_learner_features(const trit_learner *learner, const trit_plan *plan, void *arena,
                                        size_t arena_size, const uint8_t *images, uint32_t *features, size_t count);
 void trit_host_learner_learn(trit_learner *learner, int32_t *task, const uint32_t *features, const uint32_t *labels,
@@ -18,6 +19,10 @@ static const trit_head_file *head_of(const trit_learner *learner) {
 
 size_t trit_host_learner_size(void) {
     return sizeof(trit_learner);
+}
+
+uint32_t trit_host_learner_moves(const trit_learner *learner) {
+    return learner->moves;
 }
 
 trit_status trit_host_learner_features(const trit_learner *learner, const trit_plan *plan, void *arena,

@@ -23,17 +23,17 @@ static const trit_head_file *head_of(const trit_learner *learner) {
     return (const trit_head_file *)(const void *)learner->head;
 }
 
-size_t trit_learner_size(const void *head) {
+size_t trit_learner_size(const void *head, size_t head_size) {
     const trit_head_file *h = (const trit_head_file *)head;
     size_t words;
-    if (!trit_is_head(head)) return 0;
+    if (!trit_is_head(head, head_size)) return 0;
     words = sign_words(h) + (size_t)h->inputs + h->units + unit_words(h);
     words += (size_t)(h->units + h->classes) * TRIT_LEARNER_BATCH / 2;
     return 4 * words + 4 * trit_head_weight_words(h);
 }
 
-size_t trit_learner_task_size(const void *head) {
-    return trit_is_head(head) ? 4 * (size_t)trit_task_words((const trit_head_file *)head) : 0;
+size_t trit_learner_task_size(const void *head, size_t head_size) {
+    return trit_is_head(head, head_size) ? 4 * (size_t)trit_task_words((const trit_head_file *)head) : 0;
 }
 
 /* The signs of n weights, packed. */
@@ -63,7 +63,7 @@ trit_status trit_learner_begin(trit_learner *learner, const void *head, size_t h
     if (TRIT_IS_MISALIGNED(head) || TRIT_IS_MISALIGNED(memory)) return TRIT_MISALIGNED;
     status = trit_check_head(head, head_size);
     if (status != TRIT_OK) return status;
-    if (memory_size < trit_learner_size(head)) return TRIT_ARENA_TOO_SMALL;
+    if (memory_size < trit_learner_size(head, head_size)) return TRIT_ARENA_TOO_SMALL;
     learner->head = (const uint32_t *)head;
     learner->signs = words;
     learner->gathered = learner->signs + sign_words(h);

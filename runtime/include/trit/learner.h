@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Goes on learning on the device: the last two dense layers of a binary network, in integers, by a metaplastic rule.
  *
- * The plan computes features, the bits that its last layer but one reads, and a head holds what the last two layers start
- * from: int16 hidden weights, whose signs are the binary weights. trit.runtime.learner_reference is the same in Python, bit
- * for bit, and docs/learning.md has the formulas.
+ * The plan computes features, the bits that its last layer but one reads, and a head holds what the last two layers
+ * start from: int16 hidden weights, whose signs are the binary weights. trit.runtime.learner_reference is the same in
+ * Python, bit for bit, and docs/learning.md has the formulas.
  *
  * Weights are shared by all tasks; thresholds and biases each task has for itself. The caller owns all memory, aligned
  * to 4 bytes, and the head may lie in flash. Stack use is below 2 KiB beside that of the plan. Not for AVRs.
@@ -32,9 +32,9 @@ typedef struct trit_learner {
     uint32_t moves;      /* of the weights, so far */
 } trit_learner;
 
-/* Bytes of memory for the weights, and of each task. 0 where this is no head. */
-size_t trit_learner_size(const void *head);
-size_t trit_learner_task_size(const void *head);
+/* Bytes of memory for the weights and for each task; 0 where this is no head. */
+size_t trit_learner_size(const void *head, size_t head_size);
+size_t trit_learner_task_size(const void *head, size_t head_size);
 
 /* Checks the head and copies its weights to `memory`, which must stay, as must the head. */
 trit_status trit_learner_begin(trit_learner *learner, const void *head, size_t head_size, void *memory,
@@ -55,8 +55,8 @@ trit_status trit_learner_features(const trit_learner *learner, const trit_plan *
 uint32_t trit_learner_classify(const trit_learner *learner, const int32_t *task, const uint32_t *features,
                                int32_t *scores);
 
-/* Learns from a sample: the task's thresholds and biases at once, the weights with the 32nd sample that taught something.
- * Ignores a label that is no class. */
+/* Learns from a sample: the task's thresholds and biases at once, the weights with the 32nd sample that taught
+ * something. Ignores a label that is no class. */
 void trit_learner_learn(trit_learner *learner, int32_t *task, const uint32_t *features, uint32_t label);
 
 /* Moves the weights by the samples that are waiting: before power goes, or another task begins. */
