@@ -38,12 +38,21 @@ def load(path: str | os.PathLike[str]) -> Session:
     return Session(to_plan(read_model(path)))
 
 
+def one_task(graph: Graph, task: str | None, holder: str) -> Graph:
+    """The graph of the task. Raises TritError where none is named though there are several and `holder` holds one."""
+    if task is None and graph.tasks:
+        raise TritError(f"{holder} holds one task: choose it with --task; there are {', '.join(graph.tasks)}")
+    return graph.of_task(task)
+
+
 def _lower_checkpoint(path: Path) -> Graph:
     from trit.export.lower import lower
-    from trit.train.checkpoint import load_model
+    from trit.export.tasks import with_tasks
+    from trit.train.checkpoint import load_model, load_tasks
 
     network, recipe = load_model(path)
-    graph = lower(network, recipe.input_shape)
+    tasks = {task: lower(each, recipe.input_shape) for task, each in load_tasks(path)}
+    graph = with_tasks(tasks) if tasks else lower(network, recipe.input_shape)
     graph.labels = recipe.labels
     graph.metadata |= {"name": recipe.name, "data": recipe.data, "recipe": recipe.text}
     if recipe.data == "speech":

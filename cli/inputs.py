@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.graph import Graph, Shape
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, known_task
 from trit.runtime.images import as_images
 
 SHIPPED = {"fashion-mnist": "fashion-mnist-test-256.npz"}  # in zoo/: the data set's first 256 test images
@@ -33,17 +33,18 @@ class Inputs:
         return self.images, self.labels
 
 
-def inputs_for(graph: Graph, count: int | None, data: Path | None = None, file: Path | None = None) -> Inputs:
+def inputs_for(
+    graph: Graph, count: int | None, data: Path | None = None, file: Path | None = None, task: str | None = None
+) -> Inputs:
     """Up to `count` images (None: all there are) that fit the graph's input.
 
     They come from `file`, if one is given. Else the test set named in the model's metadata is used if it is in `data`,
     $TRIT_DATA or the cache, or ships with trit; it is not downloaded. Otherwise the images are random bytes from a
-    fixed seed, without labels. Raises TritError for a file that does not fit, and where the user named a folder that
-    lacks the test set.
+    fixed seed, without labels. Of a network with tasks they are those of `task`, or of its first. Raises TritError for
+    a file that does not fit, for an unknown task, and where the user named a folder that lacks the test set.
     """
-    name = graph.metadata.get("data", "")
     shape = graph.tensors[graph.input].shape
-    found = _of_file(file, shape) if file is not None else _test_set(graph, data) or _shipped(name)
+    found = _of_file(file, shape) if file is not None else _of_data_set(graph, data, task)
     if found is None:
         rng = np.random.default_rng(0)
         count = 64 if count is None else count
@@ -84,14 +85,31 @@ def read_images(path: Path, shape: Shape) -> tuple[npt.NDArray[np.uint8], npt.ND
 
 
 _Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None, str]
+_Labelled = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], str]
 
 
 def _of_file(path: Path, shape: Shape) -> _Found:
     return *read_images(path, shape), f"images of {path.name}"
 
 
-def _test_set(graph: Graph, data: Path | None) -> _Found | None:
-    name = graph.metadata.get("data", "")
+def _of_data_set(graph: Graph, data: Path | None, task: str | None) -> _Found | None:
+    if task is not None:
+        known_task(task, graph.tasks)
+    elif graph.tasks:
+        task = next(iter(graph.tasks))
+    if task is None or "recipe" not in graph.metadata:
+        name = graph.metadata.get("data", "")
+        return _test_set(name, graph, data) or _shipped(name)
+    from trit.train.recipe import recorded_recipe
+    from trit.train.tasks import data_of, of_task
+
+    recipe = recorded_recipe(graph.metadata["recipe"], graph.metadata.get("name", ""))
+    name = data_of(recipe, task)
+    found = _test_set(name, graph, data) or _shipped(name)
+    return None if found is None else (*of_task(recipe, task, found[:2]), f"{found[2]}, task {task}")
+
+
+def _test_set(name: str, graph: Graph, data: Path | None) -> _Labelled | None:
     if not name:
         return None
     try:
@@ -107,7 +125,7 @@ def _test_set(graph: Graph, data: Path | None) -> _Found | None:
     return images, labels, f"{name} test images"
 
 
-def _shipped(name: str) -> _Found | None:
+def _shipped(name: str) -> _Labelled | None:
     if name not in SHIPPED:
         return None
     images, labels = shipped_images(name)

@@ -13,6 +13,8 @@ from trit.runtime.errors import TritError
 Model = Annotated[Path, typer.Argument(help="An exported model.onnx, or a model.pt.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the data sets; default $TRIT_DATA, then the cache.")]
 Inputs = Annotated[Path | None, typer.Option(help="Your own images: .npy, or .npz with images and labels.")]
+Task = Annotated[str | None, typer.Option(help="Of a network with several tasks, the one to run; default: the first.")]
+OneTask = Annotated[str | None, typer.Option("--task", help="Of a network with several tasks, take this one alone.")]
 TIMES = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # s
 CHARGES = {"mAh": 1e-3, "Ah": 1.0}  # Ah
 Set = Annotated[

@@ -27,6 +27,11 @@ def validate(graph: Graph) -> None:
     if graph.labels and len(graph.labels) != graph.tensors[graph.output].shape[0]:
         raise GraphError(f"{len(graph.labels)} labels for {graph.tensors[graph.output].shape[0]} output channels")
     accumulator_ranges(graph)
+    for name in graph.tasks:
+        try:
+            validate(graph.of_task(name))
+        except GraphError as error:
+            raise GraphError(f"task {name!r}: {error}") from error
 
 
 def accumulator_ranges(graph: Graph) -> dict[str, Range]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, known_task
 
 Kind = Literal["uint8", "binary", "ternary", "int32", "float32"]
 WeightKind = Literal["binary", "ternary", "int8"]
@@ -100,6 +100,7 @@ class Node(ABC):
     input: str
     output: str
     onnx_functions: ClassVar[Mapping[str, str]]  # name → text, in ONNX's textual syntax
+    tables: ClassVar[tuple[str, ...]] = ()  # the fields that batch norm decides, of which a task may have its own
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -140,7 +141,11 @@ class Node(ABC):
 
 @dataclass
 class Graph:
-    """Nodes in execution order. `tensors` holds every tensor by name, `input` and `output` name two of them."""
+    """Nodes in execution order. `tensors` holds every tensor by name, `input` and `output` name two of them.
+
+    Of a network that has learned several tasks the nodes are those of the first. `tasks` gives for each task, by name
+    and in order, the nodes that differ from the first's in their `tables`, by the name of their output.
+    """
 
     input: str
     output: str
@@ -148,6 +153,22 @@ class Graph:
     nodes: list[Node]
     labels: list[str] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)  # e.g. recipe (TOML text), accuracy
+    tasks: dict[str, dict[str, Node]] = field(default_factory=dict)
+
+    def of_task(self, name: str | None) -> Graph:
+        """The graph of one task, or without a name of the first, as one that has learned no other.
+
+        Raises TritError for an unknown task.
+        """
+        if name is None:
+            return replace(self, tasks={})
+        own = self.tasks[known_task(name, self.tasks)]
+        nodes = [own.get(node.output, node) for node in self.nodes]
+        return replace(self, nodes=nodes, tasks={})
+
+    def of_tasks(self) -> list[Graph]:
+        """The graph of each task; of a network without tasks the graph itself."""
+        return [self.of_task(name) for name in self.tasks] or [self]
 
     def readers(self, tensor: str) -> list[Node]:
         return [node for node in self.nodes if tensor in node.inputs]

@@ -14,6 +14,7 @@ from trit.export.onnx_fused import split_calls
 from trit.export.onnx_plain import MARK
 from trit.export.onnx_writer import DIGEST_PATTERN, NO_DIGEST
 from trit.export.operators import OPERATORS
+from trit.export.tasks import with_tasks
 from trit.runtime.errors import TritError
 from trit.runtime.files import read_bytes
 
@@ -59,12 +60,22 @@ def _check_digest(data: bytes, name: str) -> None:
 
 
 def _graph_of(model: Any) -> Graph:
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if "trit_tasks" not in properties:
+        return _graph_of_task(model, properties, 0)
+    names = properties["trit_tasks"].split("\n")
+    return with_tasks({name: _graph_of_task(model, properties, index) for index, name in enumerate(names)})
+
+
+def _graph_of_task(model: Any, properties: dict[str, str], task: int) -> Graph:
     """The nodes in order; kinds, shapes and zero points follow from the input's."""
     from onnx import numpy_helper
 
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    properties = {entry.key: entry.value for entry in model.metadata_props}
-    (source,) = model.graph.input
+    for call in model.graph.node:
+        if call.op_type == "Gather":
+            constants[call.output[0]] = constants[call.input[0]][task]
+    source = model.graph.input[0]
     channels, height, width = (dim.dim_value for dim in source.type.tensor_type.shape.dim[1:])
     image = Tensor(source.name, "uint8", (channels, height, width), int(properties["trit_zero_point"]))
     graph = Graph(source.name, "", {source.name: image}, [])

@@ -19,14 +19,14 @@ from trit.export.graph import INT32_MAX, Graph, GraphError, PlanFields, Tensor
 from trit.export.operators import Add
 from trit.runtime.bits import words
 
-VERSION = 1
+VERSION, VERSION_TASKS = 1, 2  # of plans without and with tasks
 KINDS = ("uint8", "binary", "ternary", "int32", "float32", "int8")
 OPERATORS = ("Interleave", *(operator.__name__ for operator in operators.OPERATORS))
-HEADER_WORDS, TENSOR_WORDS, STEP_WORDS = 17, 7, 16
+HEADER_WORDS, TENSOR_WORDS, STEP_WORDS = 17, 7, 16  # with tasks the header has two words more
 CHECKSUM = slice(3, 7)  # words of the header
 # Kernels read words. More would be no faster: who calls may give an arena that is aligned to no more.
 ARENA_ALIGNMENT = 4
-MAX_STEPS, MAX_EXTENT, MAX_CHANNELS, MAX_BYTES = 4096, 65535, 1 << 24, 0x7FFFFFFF
+MAX_STEPS, MAX_TASKS, MAX_EXTENT, MAX_CHANNELS, MAX_BYTES = 4096, 4096, 65535, 1 << 24, 0x7FFFFFFF
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,16 @@ class _Writer:
     def write(self) -> bytes:
         self._check_limits()
         count = len(self.steps)
-        steps_at = HEADER_WORDS * 4
+        tasks = [self._string(name) for name in self.graph.tasks]
+        steps_at = (HEADER_WORDS + 2 * bool(tasks)) * 4
         tensors_at = steps_at + count * STEP_WORDS * 4
         labels_at = tensors_at + (count + 1) * TENSOR_WORDS * 4
         labels = [self._string(label) for label in self.graph.labels]
         metadata = [self._string(text) for item in self.graph.metadata.items() for text in item]
         names = [self._string(step.name if isinstance(step, Interleave) else step.node.name) for step in self.steps]
         metadata_at = labels_at + len(labels) * 4
-        self.size = metadata_at + len(metadata) * 4
+        tasks_at = metadata_at + len(metadata) * 4
+        self.size = tasks_at + len(tasks) * 4
         strings_at = self._append(bytes(self.strings))
         steps = b"".join(self._step(step, name) for step, name in zip(self.steps, names, strict=True))
         tensors, arena_size = self._tensor_table()
@@ -96,7 +98,7 @@ class _Writer:
         header = struct.pack(
             f"<4s{HEADER_WORDS - 1}I",
             b"TRIT",
-            VERSION,
+            VERSION_TASKS if tasks else VERSION,
             self.size,
             *(0, 0, 0, 0),
             arena_size,
@@ -110,12 +112,16 @@ class _Writer:
             len(metadata) // 2,
             metadata_at,
         )
-        tables = struct.pack(f"<{len(labels) + len(metadata)}I", *labels, *metadata)
-        return seal(b"".join([header, steps, tensors, tables, *self.parts]))
+        if tasks:
+            header += struct.pack("<2I", len(tasks), tasks_at)
+        words = [*labels, *metadata, *tasks]
+        return seal(b"".join([header, steps, tensors, struct.pack(f"<{len(words)}I", *words), *self.parts]))
 
     def _check_limits(self) -> None:
         if len(self.steps) > MAX_STEPS:
             raise GraphError(f"{len(self.steps)} steps; a plan holds {MAX_STEPS}")
+        if len(self.graph.tasks) > MAX_TASKS:
+            raise GraphError(f"{len(self.graph.tasks)} tasks; a plan holds {MAX_TASKS}")
         for tensor in self.tensors.values():
             channels, height, width = tensor.shape
             if channels > MAX_CHANNELS or max(height, width) > MAX_EXTENT or tensor_bytes(tensor) > MAX_BYTES:
@@ -205,6 +211,7 @@ class _Writer:
         operator = type(step.node if isinstance(step, Step) else step).__name__
         inputs = [self.index[tensor] for tensor in self._inputs(step)]
         fields = PlanFields() if isinstance(step, Interleave) else self._fields(step)
+        tables = [b""] if isinstance(step, Interleave) else self._tables(step, fields.parameters)
         geometry = (*fields.kernel, *fields.stride, *fields.dilation, *fields.padding)
         if max(geometry) > MAX_EXTENT:
             raise GraphError(f"{step.output!r}: kernel, stride, dilation or padding above {MAX_EXTENT}")
@@ -218,8 +225,8 @@ class _Writer:
             fields.groups,
             fields.lanes,
             KINDS.index(fields.weight_kind) if fields.weight_kind else 0,
-            *(self._append(data) if data else 0 for data in (fields.weights, fields.counts, fields.parameters)),
-            0,
+            *(self._append(data) if data else 0 for data in (fields.weights, fields.counts, b"".join(tables))),
+            len(tables[0]) if len(tables) > 1 else 0,
         )
 
     def _fields(self, step: Step) -> PlanFields:
@@ -229,6 +236,14 @@ class _Writer:
             return fields
         source, output = self.tensors[node.output], self.tensors[step.output]
         return replace(fields, parameters=step.output_stage.plan_fields(source, output, self.lanes).parameters)
+
+    def _tables(self, step: Step, first: bytes) -> list[bytes]:
+        """The step's parameters of each task, or those of the first alone where all share them."""
+        owner = step.output_stage or step.node
+        source, output = self.tensors[owner.input], self.tensors[owner.output]
+        nodes = [own.get(owner.output) for own in self.graph.tasks.values()]
+        tables = [node.plan_fields(source, output, self.lanes).parameters if node else first for node in nodes]
+        return tables if any(nodes) else [first]
 
 
 def tensor_bytes(tensor: Tensor) -> int:

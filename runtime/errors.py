@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user can get wrong: each is one line that says what, where, and what would be right."""
 
+from collections.abc import Collection
+
 
 class TritError(ValueError):
     """A mistake the command line reports as one line with exit status 2."""
@@ -15,3 +17,11 @@ class MissingExtra(Unavailable):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: pip install 'trit[{extra}]' brings it")
+
+
+def known_task(name: str, tasks: Collection[str]) -> str:
+    """The name of one of the tasks. Raises TritError, which lists them, for any other."""
+    if name in tasks:
+        return name
+    there = f"there are {', '.join(tasks)}" if tasks else "the network was not trained for several"
+    raise TritError(f"no task {name!r}: {there}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trit.runtime.errors import TritError, Unavailable
+from trit.runtime.errors import TritError, Unavailable, known_task
 from trit.runtime.images import as_images
 from trit.runtime.library import VARIANTS, StepInfo, library, status_text
 
@@ -69,6 +69,9 @@ class Class:
 class Session:
     """An open plan. Safe to use from several threads; runs release the GIL.
 
+    Of a network that has learned several tasks, `tasks` names them, and `task` is the one that it runs: the first,
+    until another is set.
+
     `plan` is a path (the file is mapped and used in place) or the plan's bytes (copied); `variant` forces a kernel
     variant (one of trit.runtime.library.VARIANTS), None takes the fastest that the machine has. Raises TritError if the
     file cannot be read, is no intact plan, or the variant is missing here.
@@ -91,6 +94,8 @@ class Session:
             self._text("trit_metadata_key", i): self._text("trit_metadata_value", i)
             for i in range(self.library.trit_metadata_count(self.handle))
         }
+        self.tasks = [self._text("trit_task_name", i) for i in range(self.library.trit_task_count(self.handle))]
+        self._task = self.tasks[0] if self.tasks else None
         self.steps = [self._step(i) for i in range(self.library.trit_step_count(self.handle))]
         self.arena_size = int(self.library.trit_arena_size(self.handle))  # bytes of working memory
 
@@ -98,6 +103,17 @@ class Session:
     def variant(self) -> str:
         """Name of the kernel variant in use."""
         return str(self.library.trit_variant_name(self.handle).decode())
+
+    @property
+    def task(self) -> str | None:
+        """Name of the task that is run; None where the network was not trained for several."""
+        return self._task
+
+    @task.setter
+    def task(self, name: str) -> None:
+        """Raises TritError for a task that the plan does not have."""
+        self._check(self.library.trit_set_task(self.handle, self.tasks.index(known_task(name, self.tasks))))
+        self._task = name
 
     def run(self, x: npt.ArrayLike, threads: int = 1) -> Float32Array:
         """Scores of one image or of a batch, which `threads` threads share, each with an arena of its own.

@@ -33,7 +33,7 @@ from trit.targets.profile import (
 from trit.targets.readme import write_readme
 from trit.targets.rram.chip import Rram
 from trit.targets.rram.programming import write_programming
-from trit.targets.sources import HOST_FILES, Images, Scores, write_sources
+from trit.targets.sources import HOST_FILES, Images, Scores, expected_scores, write_sources
 from trit.targets.toolchain import run_make
 from trit.targets.tvm import write_tvm_folder
 
@@ -71,7 +71,7 @@ def _build_and_run(graph: Graph, target: Target, folder: Path, images: Images) -
         case Host():
             plan = to_plan(graph)
             values = {"target": target.name, "toolchain": ""}
-            write_sources(folder, plan, images, Session(plan).run(images), HOST_FILES, values)
+            write_sources(folder, plan, images, expected_scores(Session(plan), images), HOST_FILES, values)
             ran_on, text, costs = "this machine", _make_run(folder), host_profile(graph, target, images)
         case Tvm():
             write_tvm_folder(graph, target, folder, images)

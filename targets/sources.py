@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -95,13 +95,14 @@ def model_header(plan: bytes, in_flash: bool = False) -> str:
 #define MODEL_INPUT_SIZE {int(np.prod(session.input_shape))}u   /* bytes: {session.input_shape} */
 #define MODEL_OUTPUT_SIZE {int(np.prod(session.output_shape))}u /* floats */
 #define MODEL_ARENA_WORDS {-(-session.arena_size // 4) or 1}u
+#define MODEL_TASKS {len(session.tasks) or 1}u /* trit_set_task takes 0 to MODEL_TASKS - 1{_named(session.tasks)} */
 
 extern const {flash}uint32_t model[];
 extern const {"trit_size" if in_flash else "size_t"} model_size; /* bytes */
 
 typedef struct test_images {{
     const {flash}uint8_t *images;    /* count * MODEL_INPUT_SIZE */
-    const {flash}uint32_t *expected; /* bits of count * MODEL_OUTPUT_SIZE floats, or null */
+    const {flash}uint32_t *expected; /* bits of MODEL_TASKS * count * MODEL_OUTPUT_SIZE floats, or null */
     uint32_t *scores;         /* where to store them, or null: without either they are printed */
     uint32_t count;
 }} test_images;
@@ -109,6 +110,22 @@ extern test_images test; /* not constant: a simulator or debugger may point it e
 
 #endif
 """
+
+
+def _named(tasks: Sequence[str]) -> str:
+    """The tasks' names for a comment in C, which they cannot end."""
+    return f": {', '.join(tasks)}".replace("*/", "* /").replace("\n", " ") if tasks else ""
+
+
+def expected_scores(session: Session, images: Images) -> Scores:
+    """Scores of the images in each task, one task after the other; of a network without tasks just of the images."""
+    if not session.tasks:
+        return session.run(images)
+    scores = []
+    for task in session.tasks:
+        session.task = task
+        scores.append(session.run(images))
+    return np.concatenate(scores)
 
 
 def model_source(plan: bytes) -> str:

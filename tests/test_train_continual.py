@@ -274,7 +274,7 @@ def test_each_tasks_batch_norm_is_in_the_model(learned: TrainResult) -> None:
     last, _ = checkpoint.load_model(learned.model)
     assert equal(norm_state(last), norm_state(checkpoint.load_model(learned.model, "permuted 3")[0]))
     assert not equal(norm_state(last), norm_state(checkpoint.load_model(learned.model, "permuted 1")[0]))
-    with pytest.raises(TritError, match="no batch norm of task 'permuted 4': there are permuted 1, permuted 2, perm"):
+    with pytest.raises(TritError, match="no task 'permuted 4': there are permuted 1, permuted 2, perm"):
         checkpoint.load_model(learned.model, "permuted 4")
 
 

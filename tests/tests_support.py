@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from trit.export.operators import (
     Threshold,
     window_shape,
 )
+from trit.export.tasks import with_tasks
 
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
 WEIGHT_KINDS: tuple[WeightKind, ...] = ("binary", "ternary", "int8")
@@ -178,6 +179,21 @@ def random_graph(
     graph = build.graph()
     validate(graph)
     return graph
+
+
+def with_random_tasks(graph: Graph, names: Sequence[str], seed: int = 0) -> Graph:
+    """The graph as the first task; the others have their channels' tables shuffled, so that they stay in range."""
+    rng = np.random.default_rng(seed)
+
+    def shuffled(node: Node) -> Node:
+        given = [name for name in node.tables if getattr(node, name) is not None]
+        if not given:
+            return node
+        order = rng.permutation(len(getattr(node, given[0])))
+        return replace(node, **{name: getattr(node, name)[order] for name in given})
+
+    others = {name: replace(graph, nodes=[shuffled(node) for node in graph.nodes]) for name in names[1:]}
+    return with_tasks({names[0]: graph, **others})
 
 
 def residual_graph(seed: int) -> Graph:

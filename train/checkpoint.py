@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, known_task
 from trit.runtime.files import read_bytes, write_atomic
 from trit.train.networks import build
-from trit.train.recipe import Recipe, parse_recipe
+from trit.train.recipe import Recipe, recorded_recipe
 
 MAGIC = b"TRITPT1\n"
 _HEADER = len(MAGIC) + 32
@@ -66,20 +67,21 @@ def load_model(path: str | os.PathLike[str], task: str | None = None) -> tuple[n
     content = read(path)
     if not {"recipe", "name", "state"} <= content.keys():
         raise TritError(f"{path}: a checkpoint of unfinished training; finish it with trit train --resume")
-    recipe = parse_recipe(*_recipe_text(content))
+    recipe = recorded_recipe(content["recipe"], content["name"])
     network = build(recipe)
     network.load_state_dict(content["state"])
     if task is not None:
         norms = content.get("norms", {})
-        if task not in norms:
-            raise TritError(f"{path}: has no batch norm of task {task!r}: there are {', '.join(norms) or 'none'}")
-        network.load_state_dict(norms[task], strict=False)
+        network.load_state_dict(norms[known_task(task, norms)], strict=False)
     return network.eval(), recipe
 
 
-def _recipe_text(content: dict[str, Any]) -> tuple[str, str, list[str]]:
-    """The TOML text, name, and the overrides that `parse_recipe` noted at its end."""
-    lines = content["recipe"].split("\n")
-    overrides = [line.removeprefix("# --set ") for line in lines if line.startswith("# --set ")]
-    text = "\n".join(line for line in lines if not line.startswith("# --set "))
-    return text, content["name"], overrides
+def load_tasks(path: str | os.PathLike[str]) -> Iterator[tuple[str, nn.Sequential]]:
+    """Each task's name and the network with that task's batch norm: one network, which changes with the next.
+
+    Nothing where there is one batch norm for all. Raises TritError as `read` does.
+    """
+    network, _ = load_model(path)
+    for task, norms in read(path).get("norms", {}).items():
+        network.load_state_dict(norms, strict=False)
+        yield task, network

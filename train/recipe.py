@@ -271,6 +271,9 @@ SHAPES: dict[str, tuple[int, int, int]] = {
 }
 
 
+_OVERRIDE = "# --set "
+
+
 def available() -> list[str]:
     """Names of the shipped recipes."""
     return shipped(_folder())
@@ -290,10 +293,17 @@ def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> R
     table = parse_toml(text, f"recipe {label}")
     for override in overrides or []:
         key, value = apply_override(table, override, f"recipe {label}")
-        text += f"\n# --set {key}={value}"
+        text += f"\n{_OVERRIDE}{key}={value}"
     recipe = check(Recipe, table, f"recipe {label}")
     recipe._name, recipe._text = label, text
     return recipe
+
+
+def recorded_recipe(text: str, label: str) -> Recipe:
+    """The recipe whose `text` a model keeps: the overrides noted at its end are applied."""
+    lines = text.split("\n")
+    overrides = [line.removeprefix(_OVERRIDE) for line in lines if line.startswith(_OVERRIDE)]
+    return parse_recipe("\n".join(line for line in lines if not line.startswith(_OVERRIDE)), label, overrides)
 
 
 def _folder() -> Traversable:

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from trit.runtime.errors import TritError
 from trit.train.data import load_test, load_train
-from trit.train.loop import DataSet
 from trit.train.recipe import Classes, Permuted, Recipe, Sequence, Stream
+
+if TYPE_CHECKING:
+    from trit.train.loop import DataSet
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,28 @@ def make_tasks(recipe: Recipe, data: Path | None = None) -> list[Task]:
     raise TritError(f"recipe {recipe.name}: has no [tasks]")
 
 
+def data_of(recipe: Recipe, task: str) -> str:
+    """The data set that the images of one of the recipe's tasks come from."""
+    return task if isinstance(recipe.tasks, Sequence) else recipe.data
+
+
+def of_task(recipe: Recipe, task: str, data: DataSet) -> DataSet:
+    """What one of the recipe's tasks makes of its data set's images: other orders of pixels, or some classes alone."""
+    match recipe.tasks:
+        case Permuted(count=count):
+            number = [_permuted_name(number) for number in range(count)].index(task)
+            return _reordered(data, _order(data, recipe.seed, number))
+        case Classes(groups=groups):
+            (chosen,) = (group for group in groups if _classes_name(group) == task)
+            return _chosen(data, chosen)
+    return data
+
+
 def permuted(train_set: DataSet, test_set: DataSet, count: int, seed: int) -> list[Task]:
     """The same images `count` times, task i's pixels in the order that a generator of (seed, i) draws."""
     tasks = []
     for number in range(count):
-        order = np.random.default_rng((seed, number)).permutation(train_set[0][0].size)
-        name = f"permuted {number + 1}"
+        order, name = _order(train_set, seed, number), _permuted_name(number)
         tasks.append(Task(name, _reordered(train_set, order), _reordered(test_set, order), name))
     return tasks
 
@@ -84,13 +104,28 @@ def keep(train_set: DataSet, count: int, seed: int) -> DataSet:
     return images[chosen], labels[chosen]
 
 
-def _reordered(data: DataSet, order: np.ndarray[tuple[int], np.dtype[np.int64]]) -> DataSet:
+Order = npt.NDArray[np.int64]
+
+
+def _order(data: DataSet, seed: int, number: int) -> Order:
+    return np.random.default_rng((seed, number)).permutation(data[0][0].size)
+
+
+def _permuted_name(number: int) -> str:
+    return f"permuted {number + 1}"
+
+
+def _classes_name(group: list[int]) -> str:
+    return f"classes {', '.join(map(str, group))}"
+
+
+def _reordered(data: DataSet, order: Order) -> DataSet:
     images, labels = data
     return images.reshape(len(images), -1)[:, order].reshape(images.shape), labels
 
 
 def _of_classes(train_set: DataSet, test_set: DataSet, group: list[int]) -> Task:
-    name = f"classes {', '.join(map(str, group))}"
+    name = _classes_name(group)
     return Task(name, _chosen(train_set, group), _chosen(test_set, group), name)
 
 

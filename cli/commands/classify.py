@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trit.options import Json
+from trit.options import Json, Task
 from trit.tables import Column, show
 
 
@@ -16,6 +16,7 @@ def classify(
     model: Annotated[Path, typer.Argument(help="An exported model.onnx, a plan model.trit, or a model.pt.")],
     images: Annotated[Path, typer.Argument(help="Your images: .npy, or .npz with an array `images`.")],
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="How many classes an image.")] = 1,
+    task: Task = None,
     json: Json = False,
 ) -> None:
     """Print the classes that have the highest scores for each of your images, the highest first.
@@ -26,6 +27,8 @@ def classify(
     from trit.inputs import read_images
 
     session = load(model)
+    if task is not None:
+        session.task = task
     pictures, _ = read_images(images, session.input_shape)
     rows = [
         {"image": image, "class": found.index, "label": found.label or None, "score": found.score}

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from trit.options import Data, Inputs, Json, Model
+from trit.options import Data, Inputs, Json, Model, Task
 from trit.runtime.errors import TritError
 from trit.tables import Column, show
 
 
-def confusion(model: Model, data: Data = None, inputs: Inputs = None, json: Json = False) -> None:
+def confusion(model: Model, task: Task = None, data: Data = None, inputs: Inputs = None, json: Json = False) -> None:
     """Count for each class of the test set what the model takes its images for, and how many of them it gets right.
 
     Example: trit confusion fashion.onnx
@@ -21,7 +21,8 @@ def confusion(model: Model, data: Data = None, inputs: Inputs = None, json: Json
     from trit.runtime import Session
 
     graph = read_model(model)
-    tests = inputs_for(graph, None, data, inputs)
+    tests = inputs_for(graph, None, data, inputs, task)
+    graph = graph.of_task(task)
     if tests.labels is None:
         raise TritError(f"{model}: there are no labelled images to count: name their folder with --data")
     scores = Session(to_plan(graph)).run(tests.images).reshape(len(tests.images), -1)

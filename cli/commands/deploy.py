@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trit.console import stderr
-from trit.options import Inputs, Json, Model
+from trit.options import Inputs, Json, Model, OneTask
 from trit.tables import SCHEMA, show_json
 from trit.targets.quantities import quantity
 
@@ -24,21 +24,27 @@ def deploy(
     ],
     target: Annotated[str, typer.Option(help="A target's name, or its .toml file.")] = "host",
     images: Annotated[int, typer.Option(min=1, help="How many test images go into the folder.")] = 4,
+    task: OneTask = None,
     inputs: Inputs = None,
     json: Json = False,
 ) -> None:
     """Write sources that stand alone (make run, without Python), run them on test images and compare the bits.
 
-    Exit status 1 if any image's scores differ. Example: trit deploy fashion.onnx --target nrf52840 -o firmware
+    Of a network with several tasks all are deployed, and each runs on the test images. Exit status 1 if any image's
+    scores differ.
+
+    Example: trit deploy fashion.onnx --target nrf52840 -o firmware
     """
-    from trit.files import read_model
+    from trit.files import one_task, read_model
     from trit.inputs import inputs_for
     from trit.targets.deploy import deploy as deploy_to
-    from trit.targets.description import load_target
+    from trit.targets.description import Rram, Tvm, load_target
 
     chosen = load_target(target)
     graph = read_model(model)
-    tests = inputs_for(graph, images, file=inputs)
+    tests = inputs_for(graph, images, file=inputs, task=task)
+    if task is not None or isinstance(chosen, Rram | Tvm):
+        graph = one_task(graph, task, f"a deployment to {chosen.name}")
     with stderr.status(f"building for {chosen.name}"):
         about = {"schema": SCHEMA, "model": str(model), "inputs": tests.origin}
         done = deploy_to(graph, chosen, output, tests.images, about)

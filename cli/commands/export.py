@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trit.console import stderr
+from trit.options import OneTask
 from trit.runtime.errors import TritError
 from trit.targets.quantities import quantity
 
@@ -36,6 +37,9 @@ class Format(StrEnum):
     head = "head"
 
 
+ONE_TASK = (Format.qonnx, Format.tvm, Format.tvm_c)  # formats without a choice of tasks at run time
+
+
 def export(
     model: Annotated[Path, typer.Argument(help="model.pt of trit train, or an exported model.onnx.")],
     output: Annotated[
@@ -47,6 +51,7 @@ def export(
     lanes: Annotated[
         int, typer.Option(help="Plan only: interleaved output channels, 16 for hosts, 1 for microcontrollers.")
     ] = 16,
+    task: OneTask = None,
     mcpu: Annotated[
         str, typer.Option(help="tvm only: LLVM's name of the processor, as cortex-a53; default: this machine's.")
     ] = "",
@@ -65,6 +70,8 @@ def export(
     onnx-plain and onnx-int2 are for tools that know ONNX's own operators alone, qonnx is for FINN and hls4ml; trit
     itself reads onnx.
 
+    Of a network with several tasks all are written: weights once, thresholds for each; qonnx, tvm and tvm-c hold one.
+
     Or write it as a library: arduino, zephyr (a module) and esp-idf (a component) hold the model and the C runtime;
     tvm is a shared library for TVM's runtime, and tvm-c a folder of C that needs nothing.
 
@@ -76,7 +83,7 @@ def export(
 
     Example: trit export fashion.onnx --format tvm --triple aarch64-linux-gnu --mcpu cortex-a53 -o fashion.so
     """
-    from trit.files import read_model
+    from trit.files import one_task, read_model
 
     chosen = format or _format_of(output)
     if chosen is Format.head:
@@ -84,6 +91,8 @@ def export(
         return
     with stderr.status(f"lowering {model}") as status:
         graph = read_model(model)
+        if task is not None or chosen in ONE_TASK:
+            graph = one_task(graph, task, chosen)
         status.update(f"writing {output}")
         if chosen is Format.tvm:
             _write_tvm(graph, output, mcpu, triple, tune, status)

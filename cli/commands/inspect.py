@@ -39,6 +39,7 @@ def inspect(
             lower_bound=bound,
             variant=session.variant,
             labels=session.labels,
+            tasks=session.tasks,
             metadata=session.metadata,
             rows=[asdict(step) for step in session.steps],
         )
@@ -78,6 +79,8 @@ def _notes(session: Session, bound: int) -> list[str]:
     ]
     if session.labels:
         notes.append(f"{len(session.labels)} labels: {', '.join(session.labels)}")
+    if session.tasks:
+        notes.append(f"{len(session.tasks)} tasks, weights once and tables for each: {', '.join(session.tasks)}")
     return notes + [f"{key}: {_first_line(value)}" for key, value in session.metadata.items()]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trit.console import stderr
-from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, read_quantity
+from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, Task, read_quantity
 from trit.plots import RATES
 from trit.runtime.errors import TritError
 from trit.tables import Column, show, show_json
@@ -42,6 +42,7 @@ def profile(
     every: Annotated[str | None, typer.Option(help="Time from one inference to the next, as 100ms, 1s, 10min.")] = None,
     battery: Annotated[str | None, typer.Option(help="With --every: the battery's charge, as 225mAh.")] = None,
     set_: Set = None,
+    task: Task = None,
     data: Data = None,
     inputs: Inputs = None,
     json: Json = False,
@@ -78,7 +79,8 @@ def profile(
         for each in targets:
             can_sleep(each)
     graph = read_model(model)
-    tests = inputs_for(graph, max(1, accuracy), data, inputs)
+    tests = inputs_for(graph, max(1, accuracy), data, inputs, task)
+    tested = graph.of_task(task)
     labels = tests.labelled(model)[1] if accuracy else None
     chips, results = monte_carlo or CHIPS, []
     for each in targets:
@@ -88,7 +90,7 @@ def profile(
             right = None
             if labels is not None:
                 on_chip = _counted(status, f"{each.name}: chip {{}} of {chips}")
-                right = accuracy_of(graph, each, tests.images, labels, chips, cluster, on_chip)
+                right = accuracy_of(tested, each, tests.images, labels, chips, cluster, on_chip)
         results.append(_Result(costs, right, duty))
     if json:
         show_json(model=str(model), inputs=tests.origin, profiles=[_as_json(result, bar) for result in results])

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from trit.console import stderr
-from trit.options import Data, Inputs, Json, Model
+from trit.options import Data, Inputs, Json, Model, Task
 from trit.tables import Column, show
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def verify(
     images: Annotated[int, typer.Option(min=1, help="How many images to run.")] = 64,
     all_images: Annotated[bool, typer.Option("--all", help="Run the whole test set of the model's data.")] = False,
     only: Annotated[str, typer.Option(help="Only executors whose name contains this.")] = "",
+    task: Task = None,
     data: Data = None,
     inputs: Inputs = None,
     json: Json = False,
@@ -40,30 +41,32 @@ def verify(
     from trit.targets.verify import verify as verdicts_of
 
     graph = read_model(model)
-    tests = inputs_for(graph, None if all_images else images, data, inputs)
-    floats = {"torch, float32": _torch(model)} if model.suffix == ".pt" else {}
+    tests = inputs_for(graph, None if all_images else images, data, inputs, task)
+    task = task or next(iter(graph.tasks), None)
+    graph = graph.of_task(task)
+    floats = {"torch, float32": _torch(model, task)} if model.suffix == ".pt" else {}
     rows = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=stderr, transient=True) as progress:
-        task = progress.add_task("numpy reference", total=None)
+        bar = progress.add_task("numpy reference", total=None)
         pending = [name for name in [*floats, *EXECUTORS] if only in name]
         for verdict in verdicts_of(graph, tests.images, tests.labels, only, floats):
             rows.append(asdict(verdict))
-            progress.update(task, description=pending.pop(0) if pending else "done")
+            progress.update(bar, description=pending.pop(0) if pending else "done")
     differs = any(row["status"] in ("differs", "failed") for row in rows)
     title = f"{model.name} on {tests.origin}"
     show(title, _COLUMNS, rows, json, model=str(model), inputs=tests.origin, equal=not differs)
     raise typer.Exit(1 if differs else 0)
 
 
-def _torch(model: Path) -> Executor:
+def _torch(model: Path, task: str | None) -> Executor:
     def run(_: Graph, images: Images) -> Array:
         import torch
 
         from trit.train.checkpoint import load_model
         from trit.train.loop import evaluate
 
-        return evaluate(load_model(model)[0], torch.tensor(images)).numpy()
+        return evaluate(load_model(model, task)[0], torch.tensor(images)).numpy()
 
     return run
 

@@ -36,6 +36,7 @@ class MaxPool(Node):
     minimum: BoolArray | None = None  # (C,); None: maximum everywhere
 
     onnx_functions: ClassVar = {"MaxPool": _BODY}
+    tables: ClassVar = ("minimum",)
 
     def check(self, *inputs: Tensor) -> Output:
         (source,) = inputs

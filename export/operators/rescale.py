@@ -58,6 +58,7 @@ class Rescale(Node):
     zero_point: int
 
     onnx_functions: ClassVar = {"Rescale": _BODY}
+    tables: ClassVar = ("multiplier", "offset", "shift")
 
     @property
     def falls(self) -> BoolArray:

@@ -28,6 +28,7 @@ class Scores(Node):
     bias: Float32Array  # (C,)
 
     onnx_functions: ClassVar = {"Scores": _BODY}
+    tables: ClassVar = ("scale", "bias")
 
     def check(self, *inputs: Tensor) -> Output:
         (source,) = inputs

@@ -39,6 +39,7 @@ class Threshold(Node):
     negative: BoolArray  # (C,)
 
     onnx_functions: ClassVar = {"Threshold": _BODY}
+    tables: ClassVar = ("lo", "hi", "negative")
 
     @property
     def falls(self) -> BoolArray:

@@ -25,7 +25,8 @@ OrtStatus *attribute_error(const OrtApi *api, OrtStatus *status, const char *att
 }
 
 trit_call kernel_call(const kernel *k) {
-    trit_call call = {k->file, k->file_size, k->variant, &k->step, &k->in, &k->other, &k->out, NULL, NULL, NULL};
+    trit_call call = {k->file, k->file_size, k->step.parameters, k->variant, &k->step,
+                      &k->in,  &k->other,    &k->out,            NULL,       NULL,     NULL};
     return call;
 }
 

@@ -3,7 +3,7 @@
 #include "conv.h"
 
 int trit_in_file(uint32_t file_size, uint32_t offset, uint64_t bytes) {
-    return offset % 4 == 0 && offset >= sizeof(trit_header) && offset <= file_size && bytes <= file_size - offset;
+    return offset % 4 == 0 && offset >= offsetof(trit_header, task_count) && offset <= file_size && bytes <= file_size - offset;
 }
 
 uint32_t trit_window(uint32_t size, uint32_t before, uint32_t after, uint32_t kernel, uint32_t stride,
@@ -39,13 +39,16 @@ trit_status trit_check_bound(const trit_call *c, uint64_t bound) {
     return c->out->bound == bound ? TRIT_OK : TRIT_BAD_TENSOR;
 }
 
+uint64_t trit_stage_bytes(const trit_call *c) {
+    if (!c->step->parameters) return 0;
+    if (c->step->op == TRIT_OP_SCORES) return (uint64_t)c->out->channels * 8;
+    if (c->step->op == TRIT_OP_MAX_POOL) return (uint64_t)trit_words(c->out->channels) * 4;
+    return trit_output_stage_bytes(c->out);
+}
+
 uint64_t trit_parameter_bytes(const trit_call *c) {
-    const trit_step *s = c->step;
-    uint64_t bytes = 0;
-    if (s->op == TRIT_OP_CONV) bytes += trit_conv_weight_bytes(c);
-    if (s->counts) bytes += (uint64_t)c->out->channels * 4;
-    if (!s->parameters) return bytes;
-    if (s->op == TRIT_OP_SCORES) return (uint64_t)c->out->channels * 8;
-    if (s->op == TRIT_OP_MAX_POOL) return (uint64_t)trit_words(c->out->channels) * 4;
-    return bytes + trit_output_stage_bytes(c->out);
+    uint64_t bytes = trit_stage_bytes(c);
+    if (c->step->op == TRIT_OP_CONV) bytes += trit_conv_weight_bytes(c);
+    if (c->step->counts) bytes += (uint64_t)c->out->channels * 4;
+    return bytes;
 }

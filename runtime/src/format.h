@@ -7,7 +7,9 @@
 
 #define TRIT_MAGIC UINT32_C(0x54495254) /* "TRIT" */
 #define TRIT_FORMAT_VERSION 1u
+#define TRIT_FORMAT_VERSION_TASKS 2u /* with the header's last two fields */
 #define TRIT_MAX_STEPS 4096u
+#define TRIT_MAX_TASKS 4096u
 #define TRIT_MAX_EXTENT 65535u             /* height, width */
 #define TRIT_MAX_CHANNELS (UINT32_C(1) << 24)
 #define TRIT_MAX_BYTES UINT32_C(0x7fffffff) /* of a tensor, of the arena, of the file */
@@ -57,6 +59,7 @@ typedef struct trit_header {
     uint32_t strings, strings_size;    /* NUL-terminated UTF-8 */
     uint32_t label_count, labels;      /* string positions */
     uint32_t metadata_count, metadata; /* pairs of string positions */
+    uint32_t task_count, tasks;        /* version 2 alone: string positions */
 } trit_header;
 
 typedef struct trit_tensor {
@@ -74,7 +77,7 @@ typedef struct trit_step {
     uint32_t weights;    /* Conv */
     uint32_t counts;     /* Conv with ternary weights: nonzero weights of each output channel */
     uint32_t parameters; /* of the output stage (output.h), minimum flags (MaxPool), scale and bias (Scores) */
-    uint32_t reserved;   /* 0 */
+    uint32_t task_bytes; /* from one task's parameters to the next one's; 0 where all tasks share them */
 } trit_step;
 
 #endif

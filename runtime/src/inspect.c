@@ -74,6 +74,7 @@ trit_status trit_step_describe(const trit_plan *plan, uint32_t step, trit_step_i
     info->macs = 0;
     info->weight_bytes = 0;
     info->parameter_bytes = trit_parameter_bytes(&c);
+    if (c.step->task_bytes) info->parameter_bytes += (uint64_t)(trit_task_count(plan) - 1) * c.step->task_bytes;
     info->output_bytes = trit_tensor_bytes(c.out);
     info->output_offset = c.out->offset;
     info->last_reader = last_reader(plan, step);
@@ -117,6 +118,11 @@ uint32_t trit_label_count(const trit_plan *plan) {
 
 const TRIT_FLASH char *trit_label(const trit_plan *plan, uint32_t index) {
     return table_string(plan, trit_head(plan)->labels, trit_label_count(plan), index);
+}
+
+const TRIT_FLASH char *trit_task_name(const trit_plan *plan, uint32_t index) {
+    uint32_t count = trit_task_count(plan);
+    return count ? table_string(plan, trit_head(plan)->tasks, count, index) : NULL;
 }
 
 uint32_t trit_metadata_count(const trit_plan *plan) {

@@ -33,6 +33,7 @@
 typedef struct trit_call {
     const TRIT_FLASH uint8_t *file;
     uint32_t file_size;
+    uint32_t parameters; /* offset of the step's, of the plan's task */
     trit_variant variant;
     TRIT_ROW(trit_step, step);
     TRIT_ROW(trit_tensor, in);
@@ -109,7 +110,10 @@ static inline uint32_t trit_code_bound(const TRIT_FLASH trit_tensor *t) {
 
 trit_status trit_check_bound(const trit_call *c, uint64_t bound);
 
-/* Bytes of the file that a checked step reads: weights, counts, parameters. */
+/* Bytes of the parameters of one task: of the output stage, or of the operator itself. */
+uint64_t trit_stage_bytes(const trit_call *c);
+
+/* Bytes of the file that a checked step reads: weights, counts, parameters of one task. */
 uint64_t trit_parameter_bytes(const trit_call *c);
 
 #endif

@@ -14,10 +14,10 @@ trit_status trit_max_pool_check(const trit_call *c) {
     if (s->padding[0] >= s->kernel[0] || s->padding[2] >= s->kernel[0]) return TRIT_BAD_STEP;
     if (s->padding[1] >= s->kernel[1] || s->padding[3] >= s->kernel[1]) return TRIT_BAD_STEP;
     if (!trit_window_fits(c) || c->out->channels != c->in->channels) return TRIT_BAD_SHAPE;
-    if (s->parameters) {
-        if (!trit_in_file(c->file_size, s->parameters, (uint64_t)trit_words(c->in->channels) * 4))
+    if (c->parameters) {
+        if (!trit_in_file(c->file_size, c->parameters, (uint64_t)trit_words(c->in->channels) * 4))
             return TRIT_BAD_PARAMETERS;
-        if (!trit_padding_is_zero(trit_words_at(c, s->parameters, 0), c->in->channels))
+        if (!trit_padding_is_zero(trit_words_at(c, c->parameters, 0), c->in->channels))
             return TRIT_BAD_PARAMETERS;
     }
     return trit_check_bound(c, c->in->bound);
@@ -83,7 +83,7 @@ static void pool_codes(const trit_call *c, const trit_span *rows, const trit_spa
 }
 
 void trit_max_pool_run(const trit_call *c) {
-    const TRIT_FLASH uint32_t *minimum = c->step->parameters ? trit_words_at(c, c->step->parameters, 0) : NULL;
+    const TRIT_FLASH uint32_t *minimum = c->parameters ? trit_words_at(c, c->parameters, 0) : NULL;
     uint32_t y, x, word, pixel = 0, words = trit_words(c->out->channels);
     for (y = 0; y < c->out->height; y++) {
         trit_span rows = trit_rows(c, y);

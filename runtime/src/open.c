@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a plan: all checks happen here, once, so that running it cannot leave the arena or the file. */
+#include "output.h"
 #include "steps.h"
 
 static int little_endian(void) {
@@ -39,7 +40,7 @@ static trit_status check_header(const TRIT_FLASH void *data, trit_size size) {
     if (!little_endian()) return TRIT_BIG_ENDIAN;
     if (size < sizeof(*h)) return size >= 4 && h->magic == TRIT_MAGIC ? TRIT_WRONG_SIZE : TRIT_NOT_A_PLAN;
     if (h->magic != TRIT_MAGIC) return TRIT_NOT_A_PLAN;
-    if (h->version != TRIT_FORMAT_VERSION) return TRIT_WRONG_VERSION;
+    if (h->version != TRIT_FORMAT_VERSION && !trit_has_tasks(h)) return TRIT_WRONG_VERSION;
     if (h->size != size || size % 4 != 0 || size > TRIT_MAX_BYTES) return TRIT_WRONG_SIZE;
     return checksum_matches((const TRIT_FLASH uint32_t *)data, h->size) ? TRIT_OK : TRIT_WRONG_CHECKSUM;
 }
@@ -68,7 +69,10 @@ static trit_status check_tables(const trit_plan *plan) {
     if (h->strings_size == 0 || *trit_string(plan, h->strings_size - 1) != 0) return TRIT_BAD_TABLE;
     if (!are_strings(plan, h->labels, h->label_count) || !are_strings(plan, h->metadata, 2 * h->metadata_count))
         return TRIT_BAD_TABLE;
-    return TRIT_OK;
+    if (!trit_has_tasks(h)) return TRIT_OK;
+    if (h->task_count == 0 || h->task_count > TRIT_MAX_TASKS) return TRIT_BAD_TABLE;
+    if (!trit_in_file(h->size, h->tasks, (uint64_t)h->task_count * 4)) return TRIT_BAD_TABLE;
+    return are_strings(plan, h->tasks, h->task_count) ? TRIT_OK : TRIT_BAD_TABLE;
 }
 
 static trit_status check_tensor(const trit_plan *plan, uint32_t index) {
@@ -108,11 +112,30 @@ static int unused_are_zero(const TRIT_FLASH trit_step *s) {
     uint32_t geometry = 0, i;
     for (i = 0; i < 2; i++) geometry |= s->kernel[i] | s->stride[i] | s->dilation[i];
     for (i = 0; i < 4; i++) geometry |= s->padding[i];
-    if (s->reserved != 0 || (!windowed && geometry != 0)) return 0;
+    if (!windowed && geometry != 0) return 0;
     if (s->op == TRIT_OP_CONV) return 1;
     if (s->groups | s->lanes | s->weight_kind | s->weights | s->counts) return 0;
     if (s->op == TRIT_OP_INTERLEAVE || s->op == TRIT_OP_SUM_POOL || s->op == TRIT_OP_CONCAT) return s->parameters == 0;
     return 1;
+}
+
+/* The parameters of further tasks lie behind those of the first, and are as many bytes. What they do not change is not
+ * checked again: weights least of all. */
+static trit_status check_other_tasks(const trit_plan *plan, trit_call *call, uint64_t *claimed) {
+    uint32_t size = trit_head(plan)->size, bytes = call->step->task_bytes, left = trit_task_count(plan);
+    trit_status status = TRIT_OK;
+    if (bytes == 0) return TRIT_OK;
+    if (left < 2 || call->parameters == 0 || bytes != trit_stage_bytes(call)) return TRIT_BAD_PARAMETERS;
+    *claimed += (uint64_t)bytes * --left;
+    if (*claimed > size) return TRIT_BAD_PARAMETERS; /* also keeps the sum below from wrapping around */
+    for (; left > 0 && status == TRIT_OK; left--) {
+        call->parameters += bytes;
+        if (call->step->op == TRIT_OP_CONV)
+            status = trit_check_output_stage(call);
+        else
+            status = trit_check_call(call);
+    }
+    return status;
 }
 
 /* Adds what the step takes of the file to `claimed`. */
@@ -126,8 +149,9 @@ static trit_status check_step(const trit_plan *plan, uint32_t index, uint64_t *c
     if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;
     call = trit_resolve(plan, index);
     status = trit_check_call(&call);
-    if (status == TRIT_OK) *claimed += trit_parameter_bytes(&call);
-    return status;
+    if (status != TRIT_OK) return status;
+    *claimed += trit_parameter_bytes(&call);
+    return check_other_tasks(plan, &call, claimed);
 }
 
 /* Steps that shared weights or parameters could have the same bytes checked thousands of times. */
@@ -192,6 +216,7 @@ trit_status trit_open(trit_plan *plan, const TRIT_FLASH void *data, trit_size si
     trit_status status;
     if (!plan || !data) return TRIT_NULL_POINTER;
     opened.data = data;
+    opened.task = 0;
     opened.variant = TRIT_VARIANT_SCALAR; /* asking the processor takes time: only for a plan that is right */
     if (!TRIT_TRUSTS_PLAN) {
         status = check_header(data, size);

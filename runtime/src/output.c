@@ -2,9 +2,9 @@
 /* The output stage, whichever operator it ends: what it requires, and how it stores. */
 #include "kernels.h"
 
-static trit_status check_parameters(const trit_call *c) {
-    if (c->out->kind == TRIT_KIND_INT32) return c->step->parameters == 0 ? TRIT_OK : TRIT_BAD_STEP;
-    if (c->step->parameters == 0) return TRIT_BAD_STEP;
+trit_status trit_check_output_stage(const trit_call *c) {
+    if (c->out->kind == TRIT_KIND_INT32) return c->parameters == 0 ? TRIT_OK : TRIT_BAD_STEP;
+    if (c->parameters == 0) return TRIT_BAD_STEP;
     if (c->out->kind == TRIT_KIND_UINT8) return trit_check_rescaling(c);
     return trit_is_bits(c->out->kind) ? trit_check_thresholds(c) : TRIT_BAD_STEP;
 }
@@ -14,7 +14,7 @@ trit_status trit_check_output(const trit_call *c, uint64_t bound) {
     if (bound > INT32_MAX) return TRIT_OVERFLOW;
     if (c->out->kind != TRIT_KIND_INT32) bound = c->out->kind == TRIT_KIND_UINT8 ? trit_code_bound(c->out) : 1;
     status = trit_check_bound(c, bound);
-    return status == TRIT_OK ? check_parameters(c) : status;
+    return status == TRIT_OK ? trit_check_output_stage(c) : status;
 }
 
 static void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t word, const int32_t acc[TRIT_WORD_BITS]) {

@@ -26,16 +26,19 @@ static inline uint64_t trit_output_stage_bytes(const trit_tensor *t) {
 trit_status trit_check_thresholds(const trit_call *c);
 trit_status trit_check_rescaling(const trit_call *c);
 
+/* The parameters that the step's output needs, or none. */
+trit_status trit_check_output_stage(const trit_call *c);
+
 /* The output of a step whose results are no larger than `bound`: its kind, bound and parameters. */
 trit_status trit_check_output(const trit_call *c, uint64_t bound);
 
 /* Thresholds lie as lo[C], hi[C] (ternary only), then the words of `negative`. */
 static inline const TRIT_FLASH int32_t *trit_lower_thresholds(const trit_call *c, uint32_t word) {
-    return (const TRIT_FLASH int32_t *)trit_words_at(c, c->step->parameters, word * TRIT_WORD_BITS);
+    return (const TRIT_FLASH int32_t *)trit_words_at(c, c->parameters, word * TRIT_WORD_BITS);
 }
 
 static inline const TRIT_FLASH int32_t *trit_upper_thresholds(const trit_call *c, uint32_t word) {
-    return (const TRIT_FLASH int32_t *)trit_words_at(c, c->step->parameters, c->out->channels + word * TRIT_WORD_BITS);
+    return (const TRIT_FLASH int32_t *)trit_words_at(c, c->parameters, c->out->channels + word * TRIT_WORD_BITS);
 }
 
 /* One word of levels: bit i of `below` is set where a result is below lo, of `above` where it is not below hi. */
@@ -43,7 +46,7 @@ static inline void trit_store_levels(const trit_call *c, uint32_t pixel, uint32_
                                      uint32_t above) {
     const trit_tensor *t = c->out;
     uint32_t words = trit_words(t->channels), planes = trit_planes(t->kind);
-    uint32_t flip = *trit_words_at(c, c->step->parameters, planes * t->channels + word);
+    uint32_t flip = *trit_words_at(c, c->parameters, planes * t->channels + word);
     uint32_t *at = (uint32_t *)c->z + (size_t)pixel * planes * words + word;
     if (planes == 1) {
         at[0] = below ^ flip;
@@ -61,7 +64,7 @@ typedef struct trit_rescaling {
 } trit_rescaling;
 
 static inline trit_rescaling trit_rescaling_of(const trit_call *c, uint32_t channel) {
-    uint32_t parameters = c->step->parameters, channels = c->out->channels;
+    uint32_t parameters = c->parameters, channels = c->out->channels;
     trit_rescaling r;
     r.multiplier = (const TRIT_FLASH int32_t *)trit_words_at(c, parameters, channel);
     r.offset = trit_words_at(c, parameters, channels + 2 * channel);

@@ -9,6 +9,11 @@ static inline const TRIT_FLASH trit_header *trit_head(const trit_plan *plan) {
     return (const TRIT_FLASH trit_header *)plan->data;
 }
 
+/* Plans without tasks are of version 1, whose header ends before the tasks. */
+static inline int trit_has_tasks(const TRIT_FLASH trit_header *h) {
+    return h->version == TRIT_FORMAT_VERSION_TASKS;
+}
+
 static inline const TRIT_FLASH void *trit_in_plan(const trit_plan *plan, uint32_t offset) {
     return trit_bytes_on(plan->data, offset);
 }
@@ -33,6 +38,8 @@ static inline trit_call trit_resolve(const trit_plan *plan, uint32_t index) {
     call.file_size = trit_head(plan)->size;
     call.variant = plan->variant;
     TRIT_SET_ROW(call.step, trit_steps(plan) + index);
+    call.parameters = call.step->parameters;
+    if (TRIT_USES_TASKS) call.parameters += plan->task * call.step->task_bytes;
     TRIT_SET_ROW(call.in, tensors + call.step->input);
     TRIT_SET_ROW(call.other, tensors + call.step->other);
     TRIT_SET_ROW(call.out, tensors + index + 1);

@@ -11,7 +11,7 @@ static int is_in_range(trit_rescaling r, uint32_t i) {
 trit_status trit_check_rescaling(const trit_call *c) {
     trit_rescaling r;
     uint32_t i, channels = c->out->channels;
-    if (!trit_in_file(c->file_size, c->step->parameters, trit_rescaling_bytes(c->out))) return TRIT_BAD_PARAMETERS;
+    if (!trit_in_file(c->file_size, c->parameters, trit_rescaling_bytes(c->out))) return TRIT_BAD_PARAMETERS;
     r = trit_rescaling_of(c, 0);
     for (i = 0; i < channels; i++)
         if (!is_in_range(r, i)) return TRIT_BAD_PARAMETERS;

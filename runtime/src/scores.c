@@ -18,8 +18,8 @@ trit_status trit_scores_check(const trit_call *c) {
     uint32_t i;
     if (c->in->kind != TRIT_KIND_INT32 || c->out->kind != TRIT_KIND_FLOAT32) return TRIT_BAD_STEP;
     if (!trit_same_shape(c->in, c->out)) return TRIT_BAD_SHAPE;
-    if (!trit_in_file(c->file_size, c->step->parameters, (uint64_t)c->in->channels * 8)) return TRIT_BAD_PARAMETERS;
-    values = trit_words_at(c, c->step->parameters, 0);
+    if (!trit_in_file(c->file_size, c->parameters, (uint64_t)c->in->channels * 8)) return TRIT_BAD_PARAMETERS;
+    values = trit_words_at(c, c->parameters, 0);
     for (i = 0; i < 2 * c->in->channels; i++)
         if (!is_finite(values[i])) return TRIT_BAD_PARAMETERS;
     return trit_check_bound(c, 0); /* scores have none */
@@ -29,7 +29,7 @@ TWO_ROUNDINGS void trit_scores_run(const trit_call *c) {
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF
 #endif
-    const TRIT_FLASH float *scale = (const TRIT_FLASH float *)trit_at(c, c->step->parameters);
+    const TRIT_FLASH float *scale = (const TRIT_FLASH float *)trit_at(c, c->parameters);
     const TRIT_FLASH float *bias = scale + c->in->channels;
     const int32_t *acc = (const int32_t *)c->x;
     float *out = (float *)c->z;

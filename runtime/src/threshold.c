@@ -6,10 +6,10 @@ trit_status trit_check_thresholds(const trit_call *c) {
     const trit_tensor *t = c->out;
     const TRIT_FLASH int32_t *lo, *hi;
     uint32_t i;
-    if (!trit_in_file(c->file_size, c->step->parameters, trit_threshold_bytes(t))) return TRIT_BAD_PARAMETERS;
+    if (!trit_in_file(c->file_size, c->parameters, trit_threshold_bytes(t))) return TRIT_BAD_PARAMETERS;
     lo = trit_lower_thresholds(c, 0);
     hi = trit_upper_thresholds(c, 0);
-    if (!trit_padding_is_zero(trit_words_at(c, c->step->parameters, trit_planes(t->kind) * t->channels), t->channels))
+    if (!trit_padding_is_zero(trit_words_at(c, c->parameters, trit_planes(t->kind) * t->channels), t->channels))
         return TRIT_BAD_PARAMETERS;
     for (i = 0; t->kind == TRIT_KIND_TERNARY && i < t->channels; i++)
         if (lo[i] > hi[i]) return TRIT_BAD_PARAMETERS;

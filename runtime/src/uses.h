@@ -29,6 +29,7 @@
 #define TRIT_USES_RESCALE ~0u
 #define TRIT_USES_OUTPUTS ~0u /* kinds that the output stage stores */
 #define TRIT_USES_DILATION 1
+#define TRIT_USES_TASKS 1     /* 0: the plan has no tasks */
 #define TRIT_USES_LOOKUP 1    /* convolutions that conv_bits_lookup.c takes */
 #define TRIT_USES_GATHERING 1 /* 0: all windows that conv_strings.c gets are strings in the image */
 #define TRIT_LANES 0          /* of all weights; 0: each convolution has its own */

@@ -22,7 +22,7 @@ from trit.targets.description import Microcontroller
 from trit.targets.microcontroller.config import LANES, config_header
 from trit.targets.microcontroller.cores import CORES, Core, Family, Region
 from trit.targets.sizes import heaviest
-from trit.targets.sources import Images, write_sources, write_template
+from trit.targets.sources import Images, expected_scores, write_sources, write_template
 from trit.targets.toolchain import Toolchain, cross_compiler, run_make
 
 Program = Literal["firmware", "simulator"]  # linked for the board's memories, or for those of QEMU's machine
@@ -85,7 +85,7 @@ def write_firmware(
         "clock": f"{target.clock.value:.0f}",
     }
     session = Session(plan)
-    scores = session.run(images) if with_scores else None
+    scores = expected_scores(session, images) if with_scores else None
     write_sources(folder, plan, images, scores, FILES | FAMILY_FILES[core.family], values, core.family == "avr")
     write_atomic(folder / "config.h", config_header(graph, session, core.variant).encode())
     script = "avr.ld" if core.family == "avr" else "microcontroller.ld"

@@ -73,7 +73,11 @@ def run_simulated(
     toolchain: Toolchain | None = None,
     simulator: Simulator | None = None,
 ) -> Array:
-    """Scores (N, C, H, W) of the graph's firmware for images (N, C, H, W), on DEFAULT_BOARD unless said otherwise."""
+    """Scores (N, C, H, W) of the graph's firmware for images (N, C, H, W), on DEFAULT_BOARD unless said otherwise.
+
+    Of a network with tasks, those of the first.
+    """
+    graph = graph.of_task(None)
     chosen = target or load_target(DEFAULT_BOARD)
     assert isinstance(chosen, Microcontroller)
     match simulator or default_simulator(chosen):

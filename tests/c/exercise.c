@@ -39,6 +39,8 @@ static void inspect(const trit_plan *plan) {
         REQUIRE(info.macs <= trit_work(plan));
     }
     for (i = 0; i < trit_label_count(plan); i++) length += strlen(trit_label(plan, i));
+    for (i = 0; i < trit_task_count(plan); i++) length += strlen(trit_task_name(plan, i));
+    REQUIRE(!trit_task_name(plan, trit_task_count(plan)));
     for (i = 0; i < trit_metadata_count(plan); i++)
         length += strlen(trit_metadata_key(plan, i)) + strlen(trit_metadata_value(plan, i));
     REQUIRE(length > 0 && trit_step_describe(plan, trit_step_count(plan), &info) == TRIT_BAD_STEP);
@@ -97,12 +99,23 @@ static void run_variants(trit_plan *plan) {
     free(image);
 }
 
+/* Of many tasks the first ones and the last. */
+static void run_tasks(trit_plan *plan) {
+    uint32_t count = trit_task_count(plan), task;
+    run_variants(plan);
+    for (task = 1; task < count; task = task < 3 || task + 1 == count ? task + 1 : count - 1) {
+        REQUIRE(trit_set_task(plan, task) == TRIT_OK);
+        run_variants(plan);
+    }
+    REQUIRE(trit_set_task(plan, count ? count : 1) == TRIT_NO_TASK);
+}
+
 int exercise(const void *data, size_t size) {
     trit_plan plan;
     if (trit_open(&plan, data, size) != TRIT_OK) return 0;
     inspect(&plan);
     if (trit_arena_size(&plan) <= MOST_BYTES && trit_input_size(&plan) <= MOST_BYTES &&
         trit_output_size(&plan) <= MOST_BYTES / sizeof(float) && trit_work(&plan) <= MOST_WORK)
-        run_variants(&plan);
+        run_tasks(&plan);
     return 1;
 }

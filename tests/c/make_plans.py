@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints plans.h: two small plans with inputs and the reference's scores, for the C tests.
+"""Prints plans.h: small plans with inputs and the reference's scores, of every task, for the C tests.
 
 From the repository's root: PYTHONPATH=tests python tests/c/make_plans.py > tests/c/plans.h
 """
@@ -7,13 +7,14 @@ From the repository's root: PYTHONPATH=tests python tests/c/make_plans.py > test
 from __future__ import annotations
 
 import numpy as np
-from tests_support import Builder, builder
+from tests_support import Builder, builder, with_random_tasks
 
 from trit.export import reference
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
 
 IMAGES = 3
+TASKS = ("first", "second", "third")
 
 
 def every_kind() -> Graph:
@@ -56,6 +57,19 @@ def bits_only() -> Graph:
     return _finish(build, 3, "binary")
 
 
+def several_tasks() -> Graph:
+    """Three tasks: thresholds of both kinds, rescaling, minimum flags and scores of their own."""
+    build = _start((1, 3, 2), 3)
+    build.conv(3, "binary", (2, 2), padding=(1, 0, 0, 1))
+    build.threshold("ternary")
+    build.max_pool((2, 1), (1, 1))
+    build.conv(3, "ternary", (3, 3), groups=3)
+    build.rescale()
+    build.conv(2, "int8", (1, 1), padding=(0, 0, 0, 0))
+    build.threshold("binary")
+    return with_random_tasks(_finish(build, 2, "binary"), TASKS)
+
+
 def _start(shape: tuple[int, int, int], zero_point: int) -> Builder:
     return builder(np.random.default_rng(7), shape, zero_point)
 
@@ -75,7 +89,7 @@ def _array(kind: str, name: str, values: list[str]) -> str:
 
 def _describe(name: str, graph: Graph, lanes: int) -> str:
     images = np.random.default_rng(1).integers(0, 256, (IMAGES, *graph.tensors[graph.input].shape), dtype=np.uint8)
-    scores = reference.run(graph, images).astype("<f4").view("<u4")
+    scores = np.stack([reference.run(each, images) for each in graph.of_tasks()]).astype("<f4").view("<u4")
     plan = np.frombuffer(to_plan(graph, lanes), "<u4")
     return "\n".join(
         [
@@ -96,6 +110,7 @@ def header() -> str:
             f"#define PLAN_IMAGES {IMAGES}\n",
             _describe("wide", every_kind(), 8),
             _describe("narrow", bits_only(), 1),
+            _describe("tasks", several_tasks(), 1),
             "#endif\n",
         ]
     )

@@ -41,6 +41,7 @@ static void change_every_byte(const uint32_t *plan, size_t size) {
 int main(void) {
     change_every_byte(narrow_plan, sizeof narrow_plan);
     change_every_byte(wide_plan, sizeof wide_plan);
+    change_every_byte(tasks_plan, sizeof tasks_plan);
     if (failures) fprintf(stderr, "%d checks failed\n", failures);
     return failures != 0;
 }

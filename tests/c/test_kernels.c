@@ -57,7 +57,7 @@ static void test_products(uint32_t base_a, uint32_t base_w, uint32_t channels, u
     int32_t *expected = (int32_t *)take((size_t)as * ws * 4);
     trit_tensor in = {0, channels, 1, 0, 0, 1, 0}, out = {TRIT_KIND_INT32, 0, 1, 0, 0, 0, 0};
     trit_step step = {TRIT_OP_CONV, 0, 0, 0, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, lanes, kind_of(base_w), 0, 0, 0, 0};
-    trit_call c = {NULL, 0, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
+    trit_call c = {NULL, 0, 0, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
     file = (uint32_t *)take((weights + ws) * 4);
     memset(file, 0, (weights + ws) * 4);
     in.kind = kind_of(base_a), in.width = out.width = as, out.channels = ws;
@@ -90,7 +90,7 @@ static void test_bytes(uint32_t lanes) {
     trit_tensor in = {TRIT_KIND_UINT8, 1, 1, 256, 0, 255, 0}, out = {TRIT_KIND_INT32, 3, 1, 256, 0, 255, 0};
     trit_step step = {TRIT_OP_CONV, 0, 0, 0, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, lanes, TRIT_KIND_TERNARY, 0,
                       64 * 4, 0, 0};
-    trit_call c = {(const uint8_t *)file, sizeof file, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
+    trit_call c = {(const uint8_t *)file, sizeof file, 0, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
     for (i = 0; i < 3; i++) {
         pack_planes(weights + i, 1, 3, file + i / lanes * lanes * 2 + i % lanes, lanes);
         file[64 + i] = weights[i] != 0;
@@ -137,7 +137,8 @@ static void test_thresholds(uint32_t kind, uint32_t lanes) {
     trit_tensor in = {TRIT_KIND_UINT8, 1, 1, VALUES, 4, 251, 0}, out = {0, CHANNELS, 1, VALUES, 0, 1, 0};
     trit_step step = {TRIT_OP_CONV, 0, 0, 0, {1, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, lanes, TRIT_KIND_BINARY, 0, 0,
                       32 * WORDS * 4, 0};
-    trit_call c = {(const uint8_t *)file, sizeof file, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
+    trit_call c = {(const uint8_t *)file, sizeof file, 0, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
+    c.parameters = step.parameters;
     out.kind = kind;
     list_thresholds(kind, (int32_t *)parameters, hi, negative);
     if (kind == TRIT_KIND_TERNARY) memcpy(parameters + CHANNELS, hi, sizeof hi);
@@ -157,7 +158,7 @@ static void test_longest(void) {
     int32_t expected = -(INT32_C(1) << 30);
     trit_tensor in = {TRIT_KIND_BINARY, 0, 0, 1, 0, 1, 0}, out = {TRIT_KIND_INT32, 1, 1, 1, 0, 0, 0};
     trit_step step = {TRIT_OP_CONV, 0, 0, 0, {0, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}, 1, 1, TRIT_KIND_BINARY, 0, 0, 0, 0};
-    trit_call c = {(const uint8_t *)file, 0, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
+    trit_call c = {(const uint8_t *)file, 0, 0, TRIT_VARIANT_SCALAR, &step, &in, &in, &out, x, x, NULL};
     if (!file) abort();
     memset(x, 0xff, size);
     in.channels = channels, in.height = taps, step.kernel[0] = (uint16_t)taps;

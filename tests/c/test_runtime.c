@@ -12,7 +12,8 @@ typedef struct sample {
 } sample;
 
 static const sample samples[] = {{wide_plan, sizeof wide_plan, wide_images, wide_scores},
-                                 {narrow_plan, sizeof narrow_plan, narrow_images, narrow_scores}};
+                                 {narrow_plan, sizeof narrow_plan, narrow_images, narrow_scores},
+                                 {tasks_plan, sizeof tasks_plan, tasks_images, tasks_scores}};
 
 static trit_status status_of(const void *data, size_t size) {
     trit_plan plan;
@@ -48,6 +49,35 @@ static void test_scores(const sample *s) {
     CHECK(trit_set_variant(&plan, TRIT_VARIANT_SCALAR) == TRIT_OK);
     CHECK(trit_set_variant(&plan, TRIT_VARIANT_COUNT) == TRIT_NO_VARIANT);
     free(data);
+}
+
+/* The scores of each task in every variant, forwards and back; a copy of the handle keeps its task. */
+static void test_tasks(void) {
+    static const char *const names[] = {"first", "second", "third"};
+    trit_plan plan, other;
+    uint32_t i;
+    int variant;
+    CHECK(trit_open(&plan, tasks_plan, sizeof tasks_plan) == TRIT_OK);
+    CHECK(trit_task_count(&plan) == 3 && trit_task_name(&plan, 3) == NULL);
+    for (variant = 0; variant < TRIT_VARIANT_COUNT; variant++) {
+        if (trit_set_variant(&plan, (trit_variant)variant) != TRIT_OK) continue;
+        for (i = 0; i < 6; i++) {
+            uint32_t task = i < 3 ? i : 5 - i;
+            sample s = samples[2];
+            s.scores += (size_t)task * PLAN_IMAGES * trit_output_size(&plan);
+            CHECK(strcmp(trit_task_name(&plan, task), names[task]) == 0);
+            CHECK(trit_set_task(&plan, task) == TRIT_OK);
+            other = plan;
+            CHECK(trit_set_task(&plan, 3) == TRIT_NO_TASK); /* and changes nothing */
+            check_scores(&plan, &s, 0x00);
+            CHECK(trit_set_task(&plan, 0) == TRIT_OK);
+            check_scores(&other, &s, 0xa5);
+        }
+    }
+    CHECK(trit_set_task(NULL, 0) == TRIT_NULL_POINTER);
+    CHECK(trit_open(&plan, wide_plan, sizeof wide_plan) == TRIT_OK);
+    CHECK(trit_task_count(&plan) == 0 && trit_task_name(&plan, 0) == NULL);
+    CHECK(trit_set_task(&plan, 0) == TRIT_OK && trit_set_task(&plan, 1) == TRIT_NO_TASK);
 }
 
 static int little_endian(void) {
@@ -173,6 +203,7 @@ int main(void) {
         test_damage(samples + i);
         test_inspection(samples + i);
     }
+    if (little_endian()) test_tasks();
     test_status_texts();
     if (failures) fprintf(stderr, "%d checks failed\n", failures);
     return failures != 0;

@@ -17,7 +17,7 @@ typedef struct trit_step_info {
     uint32_t kernel[2];                                 /* height, width; 0 without a window */
     const char *fused_operator; /* Threshold or Rescale where a Conv or Add takes it along, else "" */
     uint64_t macs;                                      /* multiply-accumulates, padding included */
-    uint64_t parameter_bytes;                           /* weights and other parameters in the file */
+    uint64_t parameter_bytes;                           /* weights and other parameters in the file, of all tasks */
     uint64_t weight_bytes;                              /* the weights alone */
     uint64_t output_bytes;                              /* in the arena; of the last step in the caller's memory */
     uint32_t output_offset;                             /* in the arena */
@@ -37,6 +37,8 @@ void trit_output_shape(const trit_plan *plan, uint32_t shape[3]);
 
 uint32_t trit_label_count(const trit_plan *plan); /* 0 or the number of output channels */
 const TRIT_FLASH char *trit_label(const trit_plan *plan, uint32_t index);
+
+const TRIT_FLASH char *trit_task_name(const trit_plan *plan, uint32_t index); /* trit_task_count of them */
 
 uint32_t trit_metadata_count(const trit_plan *plan);
 const TRIT_FLASH char *trit_metadata_key(const trit_plan *plan, uint32_t index);

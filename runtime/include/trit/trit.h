@@ -46,7 +46,8 @@ extern "C" {
     X(ARENA_TOO_SMALL, "the arena is smaller than trit_arena_size")                          \
     X(NO_VARIANT, "this machine or build lacks the kernel variant")                          \
     X(NO_KEYWORDS, "the model does not read the features of trit/log_mel.h and name words")  \
-    X(BAD_HEAD, "the head is damaged, of another version, or of other layers than the plan ends in")
+    X(BAD_HEAD, "the head is damaged, of another version, or of other layers than the plan ends in")   \
+    X(NO_TASK, "the plan has no task of that index")
 
 typedef enum trit_status {
 #define X(name, text) TRIT_##name,
@@ -77,6 +78,7 @@ typedef enum trit_variant {
 /* A checked plan. The fields are private. */
 typedef struct trit_plan {
     const TRIT_FLASH void *data;
+    uint32_t task;
     trit_variant variant;
 } trit_plan;
 
@@ -99,6 +101,12 @@ uint32_t trit_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *i
 typedef void (*trit_step_hook)(void *user, uint32_t step);
 trit_status trit_run_hooked(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *input, float *output,
                             trit_step_hook hook, void *user);
+
+/* Networks that have learned several tasks have one set of weights and, for each task, thresholds of its own. A plan is
+ * opened for task 0; this makes the handle run another one. Threads that run different tasks take a copy of the handle
+ * each. TRIT_NO_TASK where there is none of that index. trit_task_name (inspect.h) says which is which. */
+trit_status trit_set_task(trit_plan *plan, uint32_t task);
+uint32_t trit_task_count(const trit_plan *plan); /* 0 where the network was not trained for several */
 
 /* Selects a variant by hand; steps whose layout it lacks run scalar. TRIT_NO_VARIANT where it cannot run at all. */
 trit_status trit_set_variant(trit_plan *plan, trit_variant variant);
