@@ -73,7 +73,10 @@ def run_image(graph: Graph, target: Linux, image: Images) -> Execution:
 
 
 def run_emulated(graph: Graph, images: Images, target: Linux, toolchain: Toolchain = "zig") -> npt.NDArray[Any]:
-    """Scores (N, C, H, W) of the graph's program for images (N, C, H, W); of tasks, the first. Raises as run_folder does."""
+    """Scores (N, C, H, W) of the graph's program for images (N, C, H, W), in its first task.
+
+    Raises as run_folder does.
+    """
     graph = graph.of_task(None)
     batch = max(1, IMAGE_BYTES // images[0].size)
     scores = []

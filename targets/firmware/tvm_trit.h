@@ -6,11 +6,12 @@
 #include "model.h"
 
 #define TRIT_FLASH
+#define MODEL_TASKS 1u /* the functions are of one */
 enum { TRIT_OK = 0 };
 typedef int trit_plan, trit_status;
 
 #define trit_open(plan, model, size) (*(plan) = TRIT_OK)
-#define trit_set_task(plan, task) ((void)(task), *(plan) = TRIT_OK) /* of one, which the functions are of */
+#define trit_set_task(plan, task) ((void)(task), *(plan) = TRIT_OK)
 #define trit_run_hooked(plan, arena, size, image, scores, hook, user) \
     (model_run_hooked(arena, image, scores, hook, user), *(plan) = TRIT_OK)
 
