@@ -36,7 +36,7 @@ ROUNDS = 15
 FOLDER = Path(__file__).parent
 LCE = os.environ.get("LCE_PYTHON")
 BARS = {"amx": "≥ 4.0", "avx512": "≥ 4.0", "avx2": "≥ 0.85", "portable": "≥ 0.35"}
-# Products of one of the probe's instruction mixes: what a kernel that counts bits or multiplies tiles can reach at most.
+# Products of one of the probe's instruction mixes: what a kernel that counts bits or multiplies bytes can reach.
 CEILINGS = {
     "amx": ("tdpbssd", 16384),
     "avx512": ("vpopcntd512", 512),

@@ -6,9 +6,11 @@
 
 #if TRIT_HAVE_AMX
 
-#define BAND_BYTES 27648u /* the stack's share */
-#define PANEL 18u         /* tiles of weights: of 32 channels, 3 × 3 taps of 64 values */
+#define ROOM 46080u /* the stack's share for weights and pixels, in bytes */
+#define PANEL 18u   /* tiles of weights at most: of 32 channels, 3 × 3 taps of 64 values */
 #define TILES 5u          /* of pixels at a time: their sums, two tiles for pixels and one for weights are all eight */
+
+typedef int8_t tile[AMX_ROWS * AMX_BYTES];
 
 /* How an image lies in a band. Position q is column q % pitch of the band's output row q / pitch.
  *
@@ -22,13 +24,11 @@ typedef struct plan {
     uint32_t width, stride[2]; /* strings of a row, and from an output row and column to the next */
     size_t row, chunk;         /* bytes from one to the next */
     uint32_t pitch, height;    /* of a band, in positions and output rows */
+    uint32_t panel, made;      /* are all of a word's weights made at once? tiles of them in memory */
 } plan;
 
-typedef int8_t tile[AMX_ROWS * AMX_BYTES];
-
 typedef struct work {
-    int8_t pixels[BAND_BYTES];
-    tile weights[PANEL];
+    int8_t room[ROOM]; /* weights' tiles, and behind them a band */
     int32_t sums[TILES * AMX_ROWS][TRIT_WORD_BITS];
     int32_t start[AVX512_BLOCKS][AVX512_LANES]; /* of the sums */
 } work;
@@ -84,7 +84,10 @@ static int lay_out(const trit_call *c, uint32_t under, plan *p) {
     joined = p->stride[0] * p->width;
     if (joined % p->stride[1] == 0 && tiles_of(c, joined / p->stride[1], p->height) < tiles_of(c, apart, p->height))
         p->pitch = joined / p->stride[1];
-    while (p->height > 0 && band_bytes(c, p, p->height) > BAND_BYTES) p->height--;
+    p->made = AVX512_BLOCKS * p->rows * p->taps * p->chunks;
+    p->panel = p->made <= PANEL && tiles_of(c, p->pitch, p->height) > TILES;
+    if (!p->panel) p->made = 2;
+    while (p->height > 0 && p->made * sizeof(tile) + band_bytes(c, p, p->height) > ROOM) p->height--;
     if (p->height == 0) return 0;
     bands = (c->out->height + p->height - 1) / p->height;
     p->height = (c->out->height + bands - 1) / bands;
@@ -102,14 +105,17 @@ static uint32_t group_tiles(uint32_t tiles, uint32_t *groups) {
     return (tiles + *groups - 1) / *groups;
 }
 
-/* Cycles for 16 channels: a tile of pixels takes 16 a chunk, one of weights no less than 48 to make, and a group 100 to store.
- * AVX-512 takes so many a pixel for a word of weights. Measured on Sapphire Rapids; a quarter is for what they leave out. */
+/* Cycles for 16 channels: a tile of pixels takes 16 a chunk, its weights no less than 48, or 80 where they come from far, and a
+ * group 100 to store. AVX-512 takes so many a pixel for a word of weights. Measured on Emerald Rapids; a quarter is for what
+ * they leave out. */
 static int pays(const trit_call *c, const plan *p) {
     const uint32_t bands = (c->out->height + p->height - 1) / p->height;
+    const uint32_t steps = p->rows * p->taps * p->chunks, least = AVX512_BLOCKS * steps <= PANEL ? 48 : 80;
     const uint32_t one_plane = c->in->kind == TRIT_KIND_BINARY || !p->ternary;
     uint32_t groups, tiles = group_tiles(tiles_of(c, p->pitch, p->height), &groups);
-    const uint64_t chunk = tiles > 3 ? 16 * tiles : 48, word = !p->is_bits ? 16 : one_plane ? 3 : 7; /* half cycles */
-    const uint64_t amx = ((uint64_t)p->rows * p->taps * p->chunks * chunk + 100) * groups * bands;
+    const uint64_t chunk = 16 * tiles > least ? 16 * tiles : least;
+    const uint64_t word = !p->is_bits ? 16 : one_plane ? 3 : 7; /* half cycles */
+    const uint64_t amx = (steps * chunk + 100) * groups * bands;
     return (uint64_t)c->out->height * c->out->width * trit_conv_row_words(c) * word / 2 > amx + amx / 4;
 }
 
@@ -361,21 +367,17 @@ AMX static void store_positions(const trit_call *c, const plan *p, uint32_t y, u
     }
 }
 
-static int is_panel(const plan *p) {
-    return AVX512_BLOCKS * p->rows * p->taps * p->chunks <= PANEL;
-}
-
 /* What the products of a word's channels begin with: their sums' start and, where all fit, their weights. */
 AMX static void begin_word(const trit_call *c, const plan *p, uint32_t word, work *k) {
     const uint32_t strings = p->rows * p->taps;
     uint32_t half, string, chunk;
-    tile *to = k->weights;
+    tile *to = (tile *)(void *)k->room;
     for (half = 0; half < AVX512_BLOCKS; half++) {
         const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
         const uint32_t *w = trit_conv_row(c, channel);
         if (channel >= c->out->channels) return;
         set_start(c, p, w, k->start[half]);
-        for (chunk = 0; is_panel(p) && chunk < p->chunks; chunk++)
+        for (chunk = 0; p->panel && chunk < p->chunks; chunk++)
             for (string = 0; string < strings; string++)
                 expand_chunk((int)p->is_bits, p, w, trit_conv_row_words(c), string, chunk, *to++);
     }
@@ -390,13 +392,13 @@ AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, ui
     uint32_t i, half;
     for (i = 0; i < tiles; i++) {
         const uint32_t position = (first + i) * AMX_ROWS;
-        at[i] = k->pixels + (size_t)(position / p->pitch) * p->stride[0] * p->row +
+        at[i] = k->room + p->made * sizeof(tile) + (size_t)(position / p->pitch) * p->stride[0] * p->row +
                 (size_t)(position % p->pitch) * p->stride[1] * AMX_BYTES;
     }
     for (half = 0; half < AVX512_BLOCKS; half++) {
         const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
-        const uint32_t made = is_panel(p) ? half * p->rows * p->taps * p->chunks : 0;
-        const block b = {trit_conv_row(c, channel), k->weights + made, is_panel(p), k->start[half],
+        tile *weights = (tile *)(void *)k->room + (p->panel ? half * p->made / AVX512_BLOCKS : 0);
+        const block b = {trit_conv_row(c, channel), weights, (int)p->panel, k->start[half],
                          &k->sums[0][half * AVX512_LANES]};
         if (channel < c->out->channels) (p->is_bits ? of_bits : of_bytes)[tiles - 1](c, p, at, &b);
     }
@@ -406,11 +408,11 @@ AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, ui
 AMX static void convolve_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, work *k) {
     const uint32_t count = tiles_of(c, p->pitch, rows), words = trit_words(c->out->channels);
     uint32_t groups, tiles = group_tiles(count, &groups), group, word, i;
-    fill_band(c, p, y, rows, k->pixels);
+    fill_band(c, p, y, rows, k->room + p->made * sizeof(tile));
     for (i = 0; i < groups * words; i++) {
-        group = is_panel(p) ? i % groups : i / words; /* weights or pixels again */
-        word = is_panel(p) ? i / groups : i % words;
-        if (!is_panel(p) || group == 0) begin_word(c, p, word, k);
+        group = p->panel ? i % groups : i / words; /* weights or pixels again */
+        word = p->panel ? i / groups : i % words;
+        if (!p->panel || group == 0) begin_word(c, p, word, k);
         group *= tiles; /* the last may take some of the tiles before it again */
         convolve_tiles(c, p, y, rows, group + tiles <= count ? group : count - tiles, tiles, word, k);
     }
