@@ -42,19 +42,19 @@ def tasks() -> list[Row]:
     """The second task's whole training set once, then both test sets: on this machine, with a board's bits."""
     session, head = Session(to_plan(read_onnx(FOLDER / "mnist.onnx"))), _head()
     first = load_test("mnist")
-    seconds = {
-        "Fashion-MNIST": (load_train("fashion-mnist"), load_test("fashion-mnist")),
-        "MNIST turned by 90°": (turned(load_train("mnist")), turned(first)),
+    seconds = {  # with bars on what is kept and what is learned
+        "Fashion-MNIST": (load_train("fashion-mnist"), load_test("fashion-mnist"), "≥ 90", "≥ 70"),
+        "MNIST turned by 90°": (turned(load_train("mnist")), turned(first), "", ""),
     }
     rows = [Row("MNIST before", percent(*learned(head, session, None, first, first)[:1]), "%")]
-    for name, (train_set, test_set) in seconds.items():
+    for name, (train_set, test_set, kept_bar, new_bar) in seconds.items():
         kept, new = learned(head, session, train_set, first, test_set)
         plain = replace(head, factors=consolidation(0, SCALE))
         kept_plain, new_plain = learned(plain, session, train_set, first, test_set)
         after = f"{len(train_set[0]):,} images of {name}"
         rows += [
-            Row(f"MNIST after {after}", percent(kept), "%", "m = 0", percent(kept_plain), "≥ 90"),
-            Row(f"{name} after them", percent(new), "%", "m = 0", percent(new_plain), "≥ 70"),
+            Row(f"MNIST after {after}", percent(kept), "%", "m = 0", percent(kept_plain), kept_bar),
+            Row(f"{name} after them", percent(new), "%", "m = 0", percent(new_plain), new_bar),
         ]
     return rows
 

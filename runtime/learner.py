@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learning on the device, from Python: the head file, and the C library's learner on many samples.
 
-include/trit/learner.h says what a learner does, `trit.runtime.learner_reference` defines it, docs/learning.md explains it.
+include/trit/learner.h says what a learner does, `trit.runtime.learner_reference` defines it, docs/learning.md shows it.
 """
 
 from __future__ import annotations

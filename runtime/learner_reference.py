@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The definition of learning on the device, in numpy; runtime/src/learner.c gives the same bits.
 
-All numbers are integers and all shifts round down. With signs of a hidden weight w, b(w) = -1 where w < 0 and +1 elsewhere,
+All numbers are integers and all shifts round down. b(w) is a hidden weight's sign, -1 where w < 0 and +1 elsewhere,
 x = ±1 the features, u a unit, c a class, y the label:
 
 1.  a[u] = Σ_k b(W[u,k])·x[k]
@@ -13,7 +13,7 @@ x = ±1 the features, u a unit, c a class, y the label:
 6.  g[u] = Σ_c b(V[c,u])·e[c] where |z[u]| ≤ window, else 0
 7.  offset[u] += (g[u]·threshold_rate) >> 12;  bias[c] -= (e[c]·bias_rate) >> 12;  both within ±2^24
 
-With the 32nd such sample, or sooner where `move` is called, with G = Σ over these samples of g[u]·x[k], or of e[c]·h[u] for V:
+With the 32nd such sample, or sooner where `move` is called, and G = Σ g[u]·x[k] over these samples, Σ e[c]·h[u] for V:
 
 8.  d = |G|·rate;  where the step leads towards zero, G·b(w) > 0:  d = (d·factor[|w| >> 7]) >> 15
 9.  w -= sign(G)·((d + r) >> 16), within ±32767;  r = 16 bits of noise, a hash of the update's and the weight's number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learning on a simulated microcontroller: what it leaves in memory, and what it takes of instructions, RAM and flash."""
+"""Learning on a simulated microcontroller: what it leaves in memory, and its instructions, RAM and flash."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def learn_on(
     count: bool = False,
     toolchain: Toolchain | None = None,
 ) -> LearningRun:
-    """Learn a new task from the images (N, C, H, W) on the board, by the graph's network and the head of its last layers.
+    """Learn a new task from images (N, C, H, W) on the board, by the graph's network and the head of its last layers.
 
     The images lie in memory of the simulator's own. `count` follows every block of instructions, which takes tens of
     times as long. Raises TritError where the head is none of this network, Unavailable where unicorn does not know the

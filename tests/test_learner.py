@@ -77,7 +77,6 @@ def test_it_learns_a_task_and_keeps_another() -> None:
         assert learner.accuracy(tasks[0], *first) > 0.9
         learner.learn(tasks[1], *second)
         new[m], kept[m] = learner.accuracy(tasks[1], *second), learner.accuracy(tasks[0], *first)
-    print(kept, new)
     assert kept[3.0] > kept[0.0] + 0.1
     assert new[3.0] > 0.8
 

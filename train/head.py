@@ -30,9 +30,9 @@ def learning_head(
     """The head of a network that ends in dense, batch norm, BinaryActivation, dense, batch norm; binary weights.
 
     The step of a hidden weight is `learning_rate` times the sum of 32 samples' gradients; a threshold, in units of its
-    sum, moves by `threshold_rate` and a bias, in bits, by `bias_rate` for an error of 1; errors below `margin` are none.
-    `features` is the shape (C, H, W) of what the first dense layer reads flattened, where H or W is not 1. Raises TritError
-    for other layers.
+    sum, moves by `threshold_rate` and a bias, in bits, by `bias_rate` for an error of 1; errors below `margin` are
+    none. `features` is the shape (C, H, W) of what the first dense layer reads flattened, where H or W is not 1.
+    Raises TritError for other layers.
     """
     hidden, norm, activation, output, last = [None] * max(0, 5 - len(network)) + list(network)[-5:]
     if not (_is_binary(hidden) and _is_binary(output) and isinstance(activation, BinaryActivation)):
