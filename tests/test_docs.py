@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from c_tools import INCLUDE, SOURCES, WARNINGS, need, run
+from tests_support import with_random_tasks
 
 from trit import load, shipped_images
 from trit.commands.zoo import network_bytes
 from trit.export.onnx_reader import parse_onnx
+from trit.export.onnx_writer import onnx_bytes
 from trit.export.plan import to_plan
 from trit.runtime.session import Session
 from trit.targets.deploy import deploy
@@ -49,6 +51,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fashion: bytes) -> P
     monkeypatch.chdir(tmp_path)
     (tmp_path / "fashion.onnx").write_bytes(fashion)
     (tmp_path / "model.onnx").write_bytes(fashion)
+    tasks = with_random_tasks(parse_onnx(fashion, "fashion"), ("permuted 1", "permuted 2"))
+    (tmp_path / "permuted.onnx").write_bytes(onnx_bytes(tasks))
     (tmp_path / "model.trit").write_bytes(to_plan(parse_onnx(fashion, "fashion")))
     return tmp_path
 
@@ -128,7 +132,7 @@ def test_the_readmes_program_in_c(folder: Path, fashion: bytes) -> None:
 
 def test_the_c_apis_program(folder: Path) -> None:
     need("cc")
-    (code,) = blocks(ROOT / "docs" / "c-api.md", "c")
+    code, _ = blocks(ROOT / "docs" / "c-api.md", "c")
     image = shipped_images("fashion-mnist")[0][0]
     print_scores = """
     int main(void) {
@@ -152,6 +156,32 @@ def test_the_c_apis_program(folder: Path) -> None:
     np.testing.assert_array_equal(scores, Session("model.trit").run(image)[0])
     refused = subprocess.run([folder / "mine"], input=plan[:-4], capture_output=True)
     assert (refused.returncode, refused.stderr) == (2, b"the plan is truncated or has bytes after its end\n")
+
+
+def test_the_c_apis_choice_of_tasks(folder: Path) -> None:
+    need("cc")
+    _, code = blocks(ROOT / "docs" / "c-api.md", "c")
+    print_scores = """
+    #include <stdio.h>
+    int main(void) {
+        static uint32_t data[1 << 20], arena[1 << 16];
+        static uint8_t image[28 * 28];
+        static float scores[2 * 10];
+        trit_plan plan;
+        if (trit_open(&plan, data, fread(data, 1, sizeof data, stdin)) != TRIT_OK) return 1;
+        if (scores_of_tasks(&plan, arena, sizeof arena, image, scores) != TRIT_OK) return 2;
+        for (int k = 0; k < 20; k++) printf("%.9g ", (double)scores[k]);
+        return 0;
+    }"""
+    (folder / "mine.c").write_text(code + print_scores)
+    run("cc", "-std=c99", *WARNINGS, "-O1", "-I", INCLUDE, "-o", folder / "mine", folder / "mine.c", *SOURCES)
+    plan = to_plan(parse_onnx((folder / "permuted.onnx").read_bytes(), "permuted"))
+    done = subprocess.run([folder / "mine"], input=plan, capture_output=True, check=True)
+    session, expected = Session(plan), []
+    for name in session.tasks:
+        session.task = name
+        expected.append(session.run(np.zeros((28, 28), np.uint8)))
+    np.testing.assert_array_equal(np.array(done.stdout.split(), np.float32), np.concatenate(expected).ravel())
 
 
 def test_the_readmes_commands(tmp_path: Path) -> None:
