@@ -19,7 +19,7 @@ from trit.train.distributed import batch_norm_of_all, without_gpu
 from trit.train.faults import ErrorModel, make_faulty
 from trit.train.metaplastic import MetaplasticAdam, MetaplasticSGD, parameter_groups
 from trit.train.networks import build
-from trit.train.recipe import Recipe, Training
+from trit.train.recipe import Recipe
 
 DataSet = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 TEST_BATCH = 500
@@ -57,13 +57,16 @@ class Trainer:
         self.images, self.labels = _on(self.accelerator, train_set)
         self.steps_per_epoch = len(self.images) // training.batch
         self.protection = protection or Protection()
-        optimizer = _optimizer(self.network, training)
+        optimizer = self.make_optimizer()
+        total = self.steps_per_epoch * training.epochs
         schedule: torch.optim.lr_scheduler.LRScheduler
         if training.schedule == "constant":
             schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        elif training.schedule == "cosine":
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, total)
         else:
-            total = self.steps_per_epoch * training.epochs
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, training.learning_rate, total, pct_start=0.1)
+            rates = [group["lr"] for group in optimizer.param_groups]
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total, pct_start=0.1)
         # The schedule counts steps itself: accelerate would advance it once a process.
         self.schedule = schedule
         # A filter of one channel has two descriptions of the same order, of which torch warns.
@@ -99,16 +102,31 @@ class Trainer:
         # torch takes one-channel images for channels_first unless their strides say otherwise, and goes on in that
         # order up to the first convolution that has more.
         images = torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
-            scores = self.model(images)
-        loss: Tensor = part * criterion(scores.float(), labels)
         self.optimizer.zero_grad()
-        self.accelerator.backward(loss)
+        loss = self.backward(images, labels, criterion, part)
         self.protection.before_step()
         self.optimizer.step()
         self.protection.after_step()
         self.schedule.step()
         return loss.detach()
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        rate, decay = self.recipe.training.learning_rate, self.recipe.training.weight_decay
+        if self.recipe.training.optimizer == "adamw":
+            return torch.optim.AdamW(self.network.parameters(), rate, weight_decay=decay)
+        groups = parameter_groups(self.network, self.recipe.training.metaplasticity)
+        if self.recipe.training.optimizer == "sgd":
+            momentum = self.recipe.training.momentum
+            return MetaplasticSGD(groups, rate, momentum=momentum, weight_decay=decay)
+        return MetaplasticAdam(groups, rate, weight_decay=decay)
+
+    def backward(self, images: Tensor, labels: Tensor, criterion: nn.Module, part: float) -> Tensor:
+        """Set the gradients of `part` times the mean loss of the images, and return that."""
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
+            scores = self.model(images)
+        loss: Tensor = part * criterion(scores.float(), labels)
+        self.accelerator.backward(loss)
+        return loss
 
     def accuracy(self, data: DataSet) -> float:
         """Fraction of images classified right, in evaluation mode and float32; each process takes its share."""
@@ -145,16 +163,6 @@ class Trainer:
             change = _draw(training.brightness, images, generator).reshape(-1, 1, 1, 1)
             images = (images + change).clamp(0, 255).to(images.dtype)
         return images
-
-
-def _optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
-    rate, decay = training.learning_rate, training.weight_decay
-    if training.optimizer == "adamw":
-        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
-    groups = parameter_groups(network, training.metaplasticity)
-    if training.optimizer == "sgd":
-        return MetaplasticSGD(groups, rate, momentum=training.momentum, weight_decay=decay)
-    return MetaplasticAdam(groups, rate, weight_decay=decay)
 
 
 def evaluate(forward: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from trit.train.equilibrium import ConvergentNetwork, Dense, Layer, PooledConv, hard_sigmoid, step
 from trit.train.layers import Pixels, QuantConv2d, QuantLinear
 from trit.train.quantizers import (
     WEIGHT_QUANTIZERS,
@@ -18,11 +19,11 @@ from trit.train.quantizers import (
     TernaryActivation,
     WeightQuantizer,
 )
-from trit.train.recipe import Cnn, DsCnn, Mlp, Quantization, Recipe, Residual, Vgg
+from trit.train.recipe import Cnn, Convergent, DsCnn, Equilibrium, Mlp, Quantization, Recipe, Residual, Vgg
 
 
 def build(recipe: Recipe) -> nn.Sequential:
-    """The recipe's network: uint8 images (N, C, H, W) to scores (N, classes), batch norm on the scores."""
+    """The recipe's network: uint8 images (N, C, H, W) to scores (N, classes), normalized if it is not convergent."""
     layers: list[nn.Module] = [Pixels(recipe.zero_point, recipe.pixel_scale)]
     match recipe.network:
         case Mlp(hidden=hidden):
@@ -36,6 +37,8 @@ def build(recipe: Recipe) -> nn.Sequential:
             layers += _separable(recipe, network)
         case Residual(stages=stages):
             layers += _residual(recipe, stages)
+        case Convergent() as network if recipe.equilibrium:
+            layers.append(_convergent(recipe, network, recipe.equilibrium))
     _exempt(layers, recipe.quantization)
     built = nn.Sequential(_named(layers))
     if recipe.quantization.start is not None:
@@ -97,6 +100,7 @@ _NAMES: dict[type, str] = {
     nn.ReLU: "act",
     nn.Identity: "act",
     ResidualBlock: "block",
+    ConvergentNetwork: "convergent",
 }
 
 
@@ -145,6 +149,23 @@ def _residual(recipe: Recipe, stages: list[tuple[int, int]]) -> list[nn.Module]:
         channels = outputs
     layers += [nn.AdaptiveAvgPool2d(1), _stream(quantization), nn.Flatten()]
     return [*layers, *_dense(channels, [], recipe)]
+
+
+def _convergent(recipe: Recipe, network: Convergent, equilibrium: Equilibrium) -> ConvergentNetwork:
+    separate = equilibrium.feedback == "separate"
+    below: tuple[int, ...] = recipe.input_shape
+    layers: list[Layer] = []
+    for channels, padding in zip(network.channels, network.padding, strict=True):
+        layers.append(PooledConv(below, channels, network.kernel, padding, separate))
+        below = layers[-1].shape
+    for outputs in [*network.hidden, len(recipe.labels)]:
+        layers.append(Dense(below, outputs, separate))
+        below = layers[-1].shape
+    activation = step if recipe.quantization.activations == "binary" else hard_sigmoid
+    built = ConvergentNetwork(layers, equilibrium.readout, equilibrium.free_steps, activation)
+    if recipe.quantization.weights == "binary":
+        built.binarize()
+    return built
 
 
 def _dense(inputs: int, hidden: list[int], recipe: Recipe) -> list[nn.Module]:

@@ -87,15 +87,46 @@ class Residual(Table):
     stages: list[tuple[Positive, Positive]] = Field(min_length=1)  # channels and convolutions
 
 
+class Convergent(Table):
+    """Layers that act on one another until they rest: convolutions with 2×2 max pools, dense layers, the classes."""
+
+    kind: Literal["convergent"]
+    channels: list[Positive] = Field(default_factory=list)  # of the convolutions
+    kernel: int = Field(3, gt=0)
+    padding: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list)  # of each convolution
+    hidden: list[Positive] = Field(default_factory=list)  # dense layers before the last
+
+    @model_validator(mode="after")
+    def _pads_each_convolution(self) -> Convergent:
+        if len(self.padding) != len(self.channels):
+            raise ValueError(f"padding: {len(self.padding)} numbers for {len(self.channels)} convolutions")
+        return self
+
+
+class Equilibrium(Table):
+    """Equilibrium propagation: how a convergent network comes to rest, and how it learns from being nudged."""
+
+    free_steps: int = Field(30, gt=0)
+    nudged_steps: int = Field(10, gt=0)
+    beta: float = Field(gt=0)  # the strength of the nudge
+    estimator: Literal["one-sided", "random-sign", "symmetric"] = "symmetric"
+    readout: Literal["squared-error", "cross-entropy"] = "squared-error"
+    feedback: Literal["transposed", "separate"] = "transposed"  # weights downwards: W transposed, or of their own
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)  # one a layer; else training's
+    flip_rates: list[Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=list)  # γ, one a layer
+    flip_threshold: float = Field(1e-7, gt=0)  # τ
+
+
 class Training(Table):
-    """The optimizer, its learning rate, one-cycle (Smith & Topin 2018) or constant, and the images' augmentation."""
+    """The optimizer, its learning rate, one-cycle (Smith & Topin 2018), cosine or constant, and the images'
+    augmentation."""
 
     epochs: int = Field(gt=0)  # of each task, where there are several
     batch: int = Field(100, gt=0)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"  # adamw: decoupled weight decay; adam, sgd: in the gradient
     metaplasticity: Annotated[float, Field(ge=0)] | list[Annotated[float, Field(ge=0)]] = 0.0  # m, or one a layer
     momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
-    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -206,8 +237,9 @@ class Recipe(Table):
     zero_point: int = Field(0, ge=0, le=255)  # of the pixels
     pixel_scale: float = Field(1 / 64, gt=0)
     quantization: Quantization
-    network: Annotated[Mlp | Cnn | Vgg | DsCnn | Residual, Field(discriminator="kind")]
+    network: Annotated[Mlp | Cnn | Vgg | DsCnn | Residual | Convergent, Field(discriminator="kind")]
     training: Training
+    equilibrium: Equilibrium | None = None
     faults: Faults | None = None
     tasks: Annotated[Permuted | Sequence | Stream | Classes, Field(discriminator="kind")] | None = None
     protection: Annotated[
@@ -230,6 +262,31 @@ class Recipe(Table):
         if isinstance(self.protection, Replay | Joint) and self.tasks and self.tasks.batch_norm == "per task":
             raise ValueError(
                 f'protection: {self.protection.kind} mixes tasks in a batch; set tasks.batch_norm="shared"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_convergent_or_not(self) -> Recipe:
+        if not isinstance(self.network, Convergent):
+            if self.equilibrium:
+                raise ValueError("equilibrium: is of networks of the kind convergent")
+            return self
+        if self.equilibrium is None:
+            raise ValueError("equilibrium: missing; a convergent network learns by equilibrium propagation")
+        layers = len(self.network.channels) + len(self.network.hidden) + 1
+        for key in ("learning_rates", "flip_rates"):
+            if len(getattr(self.equilibrium, key)) not in (0, layers):
+                raise ValueError(f"equilibrium.{key}: give one number for each of the {layers} layers")
+        binary = self.quantization.weights == "binary"
+        if self.quantization.weights not in ("float32", "binary") or binary != bool(self.equilibrium.flip_rates):
+            raise ValueError("quantization.weights: float32, or binary with equilibrium.flip_rates")
+        if self.quantization.activations not in ("8-bit", "binary"):
+            raise ValueError("quantization.activations: 8-bit (hard sigmoid) or binary (step) in convergent networks")
+        if binary and self.equilibrium.feedback == "separate":
+            raise ValueError("equilibrium.feedback: separate weights cannot be binary")
+        if self.faults or self.tasks or self.training.metaplasticity or self.training.label_smoothing:
+            raise ValueError(
+                "equilibrium: goes without faults, tasks, training.metaplasticity and training.label_smoothing"
             )
         return self
 

@@ -19,6 +19,7 @@ from trit.train import checkpoint
 from trit.train.continual import learn, mean_accuracy
 from trit.train.data import load_test, load_train, load_validation
 from trit.train.distributed import from_main, is_main, processes
+from trit.train.equilibrium_training import EquilibriumTrainer
 from trit.train.faults import ErrorModel
 from trit.train.loop import DataSet, Trainer
 from trit.train.recipe import Faults, Recipe, read_recipe
@@ -66,7 +67,7 @@ def train(
         train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
         validation_set = load_validation(chosen.data, data, chosen.words)
     from_main(lambda: _make(folder))
-    trainer = Trainer(chosen, train_set, errors=errors)
+    trainer = EquilibriumTrainer(chosen, train_set) if chosen.equilibrium else Trainer(chosen, train_set, errors=errors)
     history = []
     if state is not None:
         trainer.restore(state)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Equilibrium propagation: the dynamics are the primitive function's, the gradients those of backpropagation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isnan
+
+import numpy as np
+import pytest
+
+for package in ("torch", "accelerate"):
+    pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[train]'")
+import torch
+
+from trit.train.equilibrium import ConvergentNetwork, Dense, Layer, Nudge, PooledConv, Readout, sigmoid
+from trit.train.equilibrium_check import agreements, through_time
+from trit.train.equilibrium_learning import Estimator, Propagation, estimate, one_hot, propagate
+
+CLASSES, IMAGES = 5, 7
+READOUTS: list[Readout] = ["squared-error", "cross-entropy"]
+
+
+@pytest.fixture(autouse=True)
+def in_float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def network(kind: str, readout: Readout, separate: bool = False, seed: int = 0) -> ConvergentNetwork:
+    """Small and smooth, with steps enough to rest to the last bits."""
+    torch.manual_seed(seed)
+    if kind == "dense":
+        layers: list[Layer] = [Dense((2, 10, 10), 12, separate), Dense((12,), 8, separate)]
+    else:
+        layers = [PooledConv((2, 10, 10), 4, 3, 1, separate)]
+        layers.append(PooledConv(layers[0].shape, 6, 3, 0, separate))
+    return ConvergentNetwork([*layers, Dense(layers[-1].shape, CLASSES, separate)], readout, 300, sigmoid)
+
+
+def batch(seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(IMAGES, 2, 10, 10, generator=generator)
+    return images, one_hot(torch.randint(0, CLASSES, (IMAGES,), generator=generator), CLASSES, torch.float64)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+@pytest.mark.parametrize("readout", READOUTS)
+def test_the_drives_are_the_derivative_of_the_primitive_function(kind: str, readout: Readout) -> None:
+    made, (images, target) = network(kind, readout), batch()
+    states = [torch.rand(IMAGES, *layer.shape).requires_grad_() for layer in made.dynamic]
+    first = made.all_layers[0].up(images)
+    for beta in (0.0, 0.3):
+        energy = (made.primitive(images, states) - beta * made.loss(states, target)).sum()
+        expected = torch.autograd.grad(energy, states)
+        nudge = Nudge(torch.full((IMAGES, 1), beta), target)
+        for drive, gradient in zip(made.drives(first, states, nudge), expected, strict=True):
+            torch.testing.assert_close(drive, gradient)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize(("estimator", "order"), [("one-sided", 1), ("symmetric", 2)])
+def test_the_bias_falls_with_beta_as_the_estimator_promises(
+    kind: str, readout: Readout, estimator: Estimator, order: int
+) -> None:
+    """|estimate − backpropagation| ~ β^order: the slope of a straight line through log-log points."""
+    made, (images, target) = network(kind, readout), batch()
+    first = made.all_layers[0].up(images)
+    with torch.no_grad():
+        free = made.settle(first, made.rest(images), made.free_steps)
+    exact = torch.cat([gradient.flatten() for gradient in through_time(made, images, free, target, 200)])
+    betas, errors = [0.04, 0.02, 0.01, 0.005], []
+    for beta in betas:
+        with torch.no_grad():
+            estimate(made, images, first, free, target, Propagation(beta, 200, estimator))
+        found = torch.cat([layer.weight.grad.flatten() for layer in made.all_layers if layer.weight.grad is not None])
+        errors.append(float((found - exact).norm() / exact.norm()))
+    slope = np.polyfit(np.log(betas), np.log(errors), 1)[0]
+    assert slope == pytest.approx(order, abs=0.1)
+    assert errors[-1] < 0.05 and (order == 1 or errors[-1] < 5e-4)
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+@pytest.mark.parametrize("readout", READOUTS)
+def test_every_step_gives_what_backpropagation_through_as_many_gives(kind: str, readout: Readout) -> None:
+    made, (images, target) = network(kind, readout), batch()
+    found = agreements(made, images, target, Propagation(1e-4, 6, "symmetric"))
+    assert len(found) == 6 * len(made.all_layers)
+    reached = [each for each in found if not isnan(each.angle)]
+    # The nudge goes down one layer a step: only layers that it has not reached have no gradient yet.
+    assert len(found) - len(reached) == {"squared-error": 3, "cross-entropy": 1}[readout]
+    for each in reached:
+        assert each.angle < 0.01 and each.ratio == pytest.approx(1, abs=1e-4)
+
+
+def test_random_signs_average_to_the_symmetric_estimate() -> None:
+    made, (images, target) = network("dense", "squared-error"), batch()
+
+    def gradients(estimator: Estimator, sign: int) -> torch.Tensor:
+        propagate(made, images, target, Propagation(0.2, 30, estimator), sign)
+        return torch.cat([layer.weight.grad.flatten() for layer in made.all_layers if layer.weight.grad is not None])
+
+    pair = [gradients("random-sign", sign) for sign in (1, -1)]
+    torch.testing.assert_close((pair[0] + pair[1]) / 2, gradients("symmetric", 1))
+    torch.testing.assert_close(pair[0], gradients("one-sided", 1))
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional"])
+def test_separate_weights_that_are_equal_learn_as_transposed_ones(kind: str) -> None:
+    one, other = network(kind, "cross-entropy"), network(kind, "cross-entropy", separate=True)
+    with torch.no_grad():
+        for layer, twin in zip(one.all_layers, other.all_layers, strict=True):
+            twin.weight.copy_(layer.weight)
+            twin.bias.copy_(layer.bias)
+            assert twin.feedback is not None
+            twin.feedback.copy_(layer.weight)
+    images, target = batch()
+    for made in (one, other):
+        propagate(made, images, target, Propagation(0.1, 20))
+    for layer, twin in zip(one.all_layers, other.all_layers, strict=True):
+        assert layer.weight.grad is not None and twin.feedback is not None and twin.feedback.grad is not None
+        torch.testing.assert_close(twin.weight.grad, layer.weight.grad)
+        torch.testing.assert_close(twin.feedback.grad, layer.weight.grad)
+
+
+def test_weight_decay_aligns_separate_weights() -> None:
+    """The same update for both: their difference decays by 1 − ηλ a step, whatever the gradients are."""
+    made, (images, target) = network("convolutional", "cross-entropy", separate=True), batch()
+    rate, decay, steps = 0.5, 0.2, 20
+    optimizer = torch.optim.SGD(made.parameters(), rate, weight_decay=decay)
+
+    def differences() -> list[torch.Tensor]:
+        return [(layer.weight - layer.feedback).detach() for layer in made.all_layers if layer.feedback is not None]
+
+    before = differences()
+    for _ in range(steps):
+        propagate(made, images, target, Propagation(0.1, 5))
+        optimizer.step()
+    for now, then in zip(differences(), before, strict=True):
+        torch.testing.assert_close(now, then * (1 - rate * decay) ** steps)

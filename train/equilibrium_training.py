@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train a recipe's convergent network by equilibrium propagation, in the loop of all other recipes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trit.train.equilibrium import ConvergentNetwork
+from trit.train.equilibrium_learning import Propagation, one_hot, propagate
+from trit.train.loop import DataSet, Trainer
+from trit.train.recipe import Recipe
+
+
+class FlipRule(torch.optim.Optimizer):
+    """Binary weights −α, α with one running gradient each, and nothing hidden behind them:
+
+        g ← (1 − γ)·g + γ·∂L/∂w,    w ← −w where sign(w)·g > τ
+
+    Laydevant et al., "Training dynamical binary neural networks with equilibrium propagation", CVPRW 2021, after
+    Helwegen et al., NeurIPS 2019. A group's `lr` is γ, or where `flips` is False the learning rate of plain gradient
+    descent, as of biases; schedules move either.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], threshold: float) -> None:
+        super().__init__(groups, {"lr": 1e-5, "threshold": threshold, "flips": True})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if not group["flips"]:
+                    weight.sub_(weight.grad, alpha=group["lr"])
+                    continue
+                running = self.state[weight].setdefault("running", torch.zeros_like(weight))
+                running.lerp_(weight.grad, group["lr"])
+                weight.mul_(torch.where(running * weight.sign() > group["threshold"], -1.0, 1.0))
+
+
+class EquilibriumTrainer(Trainer):
+    """A trainer whose gradients come from the states at rest and nudged, not from autograd."""
+
+    def __init__(self, recipe: Recipe, train_set: DataSet) -> None:
+        super().__init__(recipe, train_set)
+        assert recipe.equilibrium is not None
+        rule = recipe.equilibrium
+        self.rule = Propagation(rule.beta, rule.nudged_steps, rule.estimator)
+
+    @property
+    def convergent(self) -> ConvergentNetwork:
+        found = self.network.get_submodule("convergent1")
+        assert isinstance(found, ConvergentNetwork)
+        return found
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        training, rule, layers = self.recipe.training, self.recipe.equilibrium, self.convergent.all_layers
+        assert rule is not None
+        rates = rule.learning_rates or [training.learning_rate] * len(layers)
+        if rule.flip_rates:
+            weights = [
+                {"params": [layer.weight], "lr": rate} for layer, rate in zip(layers, rule.flip_rates, strict=True)
+            ]
+            biases = [
+                {"params": [layer.bias], "lr": rate, "flips": False} for layer, rate in zip(layers, rates, strict=True)
+            ]
+            return FlipRule([*weights, *biases], rule.flip_threshold)
+        groups = [{"params": list(layer.parameters()), "lr": rate} for layer, rate in zip(layers, rates, strict=True)]
+        decay = training.weight_decay
+        match training.optimizer:
+            case "sgd":
+                return torch.optim.SGD(groups, momentum=training.momentum, weight_decay=decay)
+            case "adam":
+                return torch.optim.Adam(groups, weight_decay=decay)
+            case "adamw":
+                return torch.optim.AdamW(groups, weight_decay=decay)
+
+    def backward(self, images: Tensor, labels: Tensor, criterion: nn.Module, part: float) -> Tensor:
+        pixels, steps = self.network.get_submodule("pixels"), self.schedule.last_epoch
+        # Drawn from the number of the step, so that resuming needs no generator state.
+        draw = torch.randint(2, (1,), generator=torch.Generator().manual_seed(1_000_003 * self.recipe.seed + steps))
+        target = one_hot(labels, len(self.recipe.labels))
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
+            loss = propagate(self.convergent, pixels(images), target, self.rule, sign=2 * int(draw) - 1)
+        if self.accelerator.num_processes > 1:
+            for parameter in self.network.parameters():
+                parameter.grad = self.accelerator.reduce(part * parameter.grad, "mean")
+        return part * loss
