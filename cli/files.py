@@ -49,10 +49,11 @@ def _lower_checkpoint(path: Path) -> Graph:
     from trit.export.lower import lower
     from trit.export.tasks import with_tasks
     from trit.train.checkpoint import load_model, load_tasks
+    from trit.train.networks import unrolled
 
     network, recipe = load_model(path)
     tasks = {task: lower(each, recipe.input_shape) for task, each in load_tasks(path)}
-    graph = with_tasks(tasks) if tasks else lower(network, recipe.input_shape)
+    graph = with_tasks(tasks) if tasks else lower(unrolled(network), recipe.input_shape)
     graph.labels = recipe.labels
     graph.metadata |= {"name": recipe.name, "data": recipe.data, "recipe": recipe.text}
     if recipe.data == "speech":

@@ -3,19 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isnan
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-for package in ("torch", "accelerate"):
+for package in ("torch", "accelerate", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[train]'")
 import torch
 
-from trit.train.equilibrium import ConvergentNetwork, Dense, Layer, Nudge, PooledConv, Readout, sigmoid
+from trit.export.lower import lower
+from trit.export.plan import to_plan
+from trit.files import read_model
+from trit.runtime import Session
+from trit.runtime.errors import TritError
+from trit.train import checkpoint
+from trit.train.data import load_test
+from trit.train.equilibrium import ConvergentNetwork, Nudge, Readout
 from trit.train.equilibrium_check import agreements, through_time
+from trit.train.equilibrium_layers import Dense, Layer, PooledConv, sigmoid
 from trit.train.equilibrium_learning import Estimator, Propagation, estimate, one_hot, propagate
+from trit.train.equilibrium_training import EquilibriumTrainer, FlipRule
+from trit.train.loop import evaluate
+from trit.train.networks import build, unrolled
+from trit.train.recipe import read_recipe
+from trit.train.run import train
 
 CLASSES, IMAGES = 5, 7
 READOUTS: list[Readout] = ["squared-error", "cross-entropy"]
@@ -140,3 +154,117 @@ def test_weight_decay_aligns_separate_weights() -> None:
         optimizer.step()
     for now, then in zip(differences(), before, strict=True):
         torch.testing.assert_close(now, then * (1 - rate * decay) ** steps)
+
+
+BINARY = [
+    "data=digits",
+    "network.hidden=[128]",
+    "equilibrium.magnitudes=[0.125, 0.0625]",
+    "training.batch=20",
+    "training.precision=float32",
+]
+
+
+def test_binary_weights_flip_by_the_running_gradient() -> None:
+    """Weight by weight: g ← (1 − γ)g + γ∂L/∂w, then w ← −w where sign(w)·g > τ."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.nn.Parameter(0.5 * torch.randn(50, generator=generator).sign())
+    bias = torch.nn.Parameter(torch.zeros(3))
+    optimizer = FlipRule([{"params": [weight], "lr": 0.3}, {"params": [bias], "lr": 0.1, "flips": False}], 0.2)
+    expected, running = weight.detach().tolist(), [0.0] * 50
+    for _ in range(20):
+        weight.grad, bias.grad = torch.randn(50, generator=generator), torch.ones(3)
+        optimizer.step()
+        for index, gradient in enumerate(weight.grad.tolist()):
+            running[index] = 0.7 * running[index] + 0.3 * gradient
+            if running[index] * np.sign(expected[index]) > 0.2:
+                expected[index] = -expected[index]
+        torch.testing.assert_close(weight.detach(), torch.tensor(expected))
+    torch.testing.assert_close(bias.detach(), torch.full((3,), -2.0))
+
+
+def test_bfloat16_serves_where_all_phases_share_its_rounding() -> None:
+    torch.set_default_dtype(torch.float32)
+    torch.manual_seed(0)
+    made = ConvergentNetwork([Dense((2, 10, 10), 64), Dense((64,), CLASSES)], "squared-error", 40, sigmoid)
+    images, target = (each.float() for each in batch())
+    found = []
+    for bfloat16 in (False, True):
+        propagate(made, images, target, Propagation(0.1, 20), bfloat16=bfloat16)
+        found.append([layer.weight.grad for layer in made.all_layers])
+    for exact, rounded in zip(*found, strict=True):
+        assert exact is not None and rounded is not None
+        assert float((exact - rounded).norm() / exact.norm()) < 0.02
+
+
+@pytest.mark.parametrize("activations", ["8-bit", "binary"])
+@pytest.mark.parametrize("hidden", [[24], [24, 12]])
+@pytest.mark.parametrize("readout", READOUTS)
+def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(
+    activations: str, hidden: list[int], readout: Readout
+) -> None:
+    torch.set_default_dtype(torch.float32)
+    magnitudes = [0.25, 0.0625, 0.125][: len(hidden) + 1]
+    overrides = [
+        "data=digits",
+        f"network.hidden={hidden}",
+        f"quantization.activations={activations}",
+        f"equilibrium.readout={readout}",
+        f"equilibrium.magnitudes={magnitudes}",
+        f"equilibrium.flip_rates={magnitudes}",
+    ]
+    recipe = read_recipe("ep-mnist-binary", overrides)
+    torch.manual_seed(0)
+    built = build(recipe)
+    images = np.random.default_rng(0).integers(0, 256, (100, 1, 8, 8), dtype=np.uint8)
+    settled = built(torch.from_numpy(images)).detach()  # in training mode: float32 states, from zero
+    scores = evaluate(built.eval(), torch.from_numpy(images))
+    packed = Session(to_plan(lower(unrolled(built), recipe.input_shape))).run(images)
+    assert np.array_equal(packed.reshape(100, -1), scores.numpy())
+    if activations == "8-bit":  # near the fixed point that both have
+        assert float((settled - scores).abs().max()) < 0.03
+
+
+def test_what_cannot_be_exported_is_named() -> None:
+    torch.set_default_dtype(torch.float32)
+    with pytest.raises(TritError, match="float32 weights runs nowhere: train one with binary weights"):
+        unrolled(build(read_recipe("ep-mnist-mlp")))
+    overrides = [
+        "quantization.weights=binary",
+        "pixel_scale=0.00390625",
+        "equilibrium.magnitudes=[0.5, 0.5, 0.5, 0.5]",
+        "equilibrium.flip_rates=[0.5, 0.5, 0.5, 0.5]",
+    ]
+    with pytest.raises(TritError, match="with convolutions is not exported"):
+        unrolled(build(read_recipe("ep-cifar10-small", overrides)))
+
+
+@pytest.mark.parametrize("weights", ["float32", "binary"])
+def test_a_recipe_learns_resumes_and_exports(weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_default_dtype(torch.float32)
+    recipe = {"float32": "ep-mnist-mlp", "binary": "ep-mnist-binary"}[weights]
+    overrides = [*(BINARY if weights == "binary" else BINARY[:1]), "training.epochs=4"]
+    overrides.append("equilibrium.estimator=random-sign")
+    whole = train(recipe, out=tmp_path / "whole", overrides=overrides)
+    assert whole.accuracy > 0.8
+    real = EquilibriumTrainer.train_epoch
+
+    def interrupted(self: EquilibriumTrainer, epoch: int, on_step: Callable[[], None]) -> float:
+        if epoch == 2:
+            raise KeyboardInterrupt
+        return real(self, epoch, on_step)
+
+    monkeypatch.setattr(EquilibriumTrainer, "train_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, out=tmp_path / "parts", overrides=overrides)
+    monkeypatch.setattr(EquilibriumTrainer, "train_epoch", real)
+    train(recipe, out=tmp_path / "parts", overrides=overrides, resume=True)
+    states = [checkpoint.read(tmp_path / name / "model.pt")["state"] for name in ("whole", "parts")]
+    assert states[0].keys() == states[1].keys() and all(
+        torch.equal(states[0][key], states[1][key]) for key in states[0]
+    )
+    if weights == "binary":
+        assert set(states[0]["convergent1.layers.1.weight"].unique().tolist()) == {-0.0625, 0.0625}
+        images, labels = load_test("digits")
+        scores = Session(to_plan(read_model(tmp_path / "whole" / "model.pt"))).run(images)
+        assert (scores.reshape(len(images), -1).argmax(1) == labels).mean() == whole.accuracy

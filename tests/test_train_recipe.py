@@ -33,8 +33,40 @@ SHIPPED = [
 ]
 
 
+CONVERGENT = ["ep-cifar10", "ep-cifar10-small", "ep-mnist-binary", "ep-mnist-mlp"]
+
+
 def test_the_shipped_recipes() -> None:
-    assert available() == SHIPPED
+    assert available() == sorted([*SHIPPED, *CONVERGENT])
+
+
+@pytest.mark.parametrize("name", CONVERGENT)
+def test_a_convergent_recipe_builds_its_network(name: str) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    from trit.train.networks import build
+
+    recipe = read_recipe(name, ["equilibrium.free_steps=2"])
+    scores = build(recipe)(torch.zeros(2, *recipe.input_shape, dtype=torch.uint8))
+    assert scores.shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("ep-mnist-mlp", ["quantization.weights=binary"], "quantization.weights: float32, or binary with equilibrium"),
+        ("ep-mnist-mlp", ["quantization.weights=ternary"], "quantization.weights: float32, or binary with equilibrium"),
+        ("ep-mnist-mlp", ["quantization.activations=relu"], "quantization.activations: 8-bit .* or binary"),
+        ("ep-mnist-mlp", ["equilibrium.learning_rates=[0.1]"], "learning_rates: give one number for each of the 2 "),
+        ("ep-mnist-mlp", ["network.channels=[8]"], "network: padding: 0 numbers for 1 convolutions"),
+        ("ep-mnist-mlp", ["training.label_smoothing=0.1"], "equilibrium: goes without faults"),
+        ("ep-mnist-binary", ["equilibrium.magnitudes=[0.1, 0.1]"], "magnitudes: 0.1 is not a power of two"),
+        ("ep-mnist-binary", ["pixel_scale=0.01"], "pixel_scale: 1/256 .* 0.00390625"),
+        ("digits-ternary-mlp", ["equilibrium.beta=0.1"], "equilibrium: is of networks of the kind convergent"),
+    ],
+)
+def test_mistakes_in_convergent_recipes_are_named(name: str, overrides: list[str], message: str) -> None:
+    with pytest.raises(TritError, match=message):
+        read_recipe(name, overrides)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -152,7 +184,7 @@ def test_the_zoos_networks_were_made_by_the_shipped_recipes(card: dict[str, obje
         ("training.epochs=many", "training.epochs: Input should be a valid integer.*not 'many'"),
         ("quantization.weights=quaternary", "quantization.weights: .*'binary', 'ternary'.*not 'quaternary'"),
         ("data=imagenet", "data: .*'digits'.*'cifar10'.*not 'imagenet'"),
-        ("network.kind=rnn", "network: .*'mlp', 'cnn', 'vgg', 'ds-cnn', 'residual'"),
+        ("network.kind=rnn", "network: .*'mlp', 'cnn', 'vgg', 'ds-cnn', 'residual', 'convergent'"),
         ("network.width=3", "network.width: unknown key"),
         ("network.hidden=[]", "network.hidden: "),
         ("network.hidden=[0]", "network.hidden.0: Input should be greater than 0"),

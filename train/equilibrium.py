@@ -16,97 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod, sqrt
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.grad import conv2d_weight
 
-Shape = tuple[int, ...]  # of one image's states
+from trit.train.equilibrium_layers import Drive, Layer, hard_sigmoid
+from trit.train.equilibrium_unrolled import Unrolled, unrolls
+
 Readout = Literal["squared-error", "cross-entropy"]
 States = list[Tensor]  # one a layer, (N, *shape)
-Drive = tuple[Tensor, Tensor | None]  # what a layer gets from below, and where its maxima were
-
-
-def hard_sigmoid(x: Tensor) -> Tensor:
-    """clip(x/2, 0, 1), the activation of Laborieux et al. 2021."""
-    return (x * 0.5).clamp_(0, 1)
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    """1/(1 + exp(2 − 4x)): smooth, with slope 1 at its middle x = 1/2."""
-    return torch.sigmoid(4 * x - 2)
-
-
-def step(x: Tensor) -> Tensor:
-    """1 where x ≥ 1/2, else 0: binary activations."""
-    return (x >= 0.5).to(x.dtype)
-
-
-class Dense(nn.Module):
-    """Upwards W s + b, downwards Bᵀ s; B is W, or with `separate` weights of its own. W and B are (out, in)."""
-
-    def __init__(self, below: Shape, outputs: int, separate: bool = False) -> None:
-        super().__init__()
-        self.below, self.shape = below, (outputs,)
-        self.weight, self.bias, self.feedback = _parameters((outputs, prod(below)), separate)
-
-    def up(self, below: Tensor) -> Drive:
-        return functional.linear(below.flatten(1), self.weight, self.bias), None
-
-    def down(self, above: Tensor, where: Tensor | None = None) -> Tensor:
-        weight = self.weight if self.feedback is None else self.feedback
-        return functional.linear(above, weight.t()).reshape(-1, *self.below)
-
-    def products(self, above: Tensor, below: Tensor, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """∂(s·(W s_below + b))/∂(W, b), summed over the batch."""
-        return above.t() @ below.flatten(1), above.sum(0)
-
-
-class PooledConv(nn.Module):
-    """Upwards the 2×2 maxima of W * s + b, downwards Bᵀ * unpooled s; W and B are (out, in, kernel, kernel)."""
-
-    def __init__(self, below: Shape, outputs: int, kernel: int, padding: int, separate: bool = False) -> None:
-        super().__init__()
-        channels, height, width = below
-        self.padding = padding
-        self.unpooled = [height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1]
-        self.below, self.shape = below, (outputs, self.unpooled[0] // 2, self.unpooled[1] // 2)
-        self.weight, self.bias, self.feedback = _parameters((outputs, channels, kernel, kernel), separate)
-
-    def up(self, below: Tensor) -> Drive:
-        sums = functional.conv2d(below, self.weight, self.bias, padding=self.padding)
-        drive, where = functional.max_pool2d(sums, 2, return_indices=True)
-        return drive, where
-
-    def down(self, above: Tensor, where: Tensor | None = None) -> Tensor:
-        weight = self.weight if self.feedback is None else self.feedback
-        return functional.conv_transpose2d(self._unpool(above, where), weight, padding=self.padding)
-
-    def products(self, above: Tensor, below: Tensor, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """∂(s·Pool(W * s_below + b))/∂(W, b), summed over the batch."""
-        spread = self._unpool(above, where)
-        product = conv2d_weight(below, list(self.weight.shape), spread, padding=self.padding)  # type: ignore[no-untyped-call]
-        return product, above.sum((0, 2, 3))
-
-    def _unpool(self, above: Tensor, where: Tensor | None) -> Tensor:
-        assert where is not None
-        return functional.max_unpool2d(above, where, [2, 2], output_size=self.unpooled)
-
-
-Layer = Dense | PooledConv
-
-
-def _parameters(shape: Shape, separate: bool) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter | None]:
-    """Weights and biases uniformly within ±1/√fan_in, as torch's own layers start."""
-    bound = 1 / sqrt(prod(shape[1:]))
-
-    def uniform(*size: int) -> nn.Parameter:
-        return nn.Parameter(torch.empty(size).uniform_(-bound, bound))
-
-    return uniform(*shape), uniform(shape[0]), uniform(*shape) if separate else None
 
 
 @dataclass(frozen=True)
@@ -119,6 +39,8 @@ class Nudge:
 
 class ConvergentNetwork(nn.Module):
     """Images (N, C, H, W) to scores (N, classes): what drives the output after `free_steps` steps from zero.
+
+    In evaluation mode a dense network with binary weights rounds its states as its exported form does.
 
     readout "squared-error": the output is a layer of states, L = ½|s − y|². "cross-entropy": the last layer reads
     logits W s + b off the states below it and does not act back, L = −log softmax(W s + b)[label] (Laborieux et al.).
@@ -136,15 +58,14 @@ class ConvergentNetwork(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.readout, self.free_steps, self.activation = readout, free_steps, activation
-        self.binary_weight: float | None = None  # α, where all weights are −α or α
+        self.magnitudes: list[float] = []  # α of each layer whose weights are −α and α
 
-    def binarize(self) -> None:
-        """Make all weights α·sign(w), one α for all layers: the mean |w| of the layer with the most inputs."""
-        weights = [layer.weight for layer in self.all_layers]
-        self.binary_weight = float(max(weights, key=lambda w: w[0].numel()).detach().abs().mean())
+    def binarize(self, magnitudes: list[float]) -> None:
+        """Make all weights of a layer α·sign(w), α the layer's magnitude."""
+        self.magnitudes = magnitudes
         with torch.no_grad():
-            for weight in weights:
-                weight.copy_(torch.where(weight < 0, -self.binary_weight, self.binary_weight))
+            for layer, magnitude in zip(self.all_layers, magnitudes, strict=True):
+                layer.weight.copy_(torch.where(layer.weight < 0, -magnitude, magnitude))
 
     @property
     def all_layers(self) -> list[Layer]:
@@ -200,7 +121,15 @@ class ConvergentNetwork(nn.Module):
         pairs = zip(self.dynamic, below, states, strict=True)
         return torch.stack([(layer.up(b)[0] * s).flatten(1).sum(1) for layer, b, s in pairs]).sum(0)
 
+    def unrolled(self, pixels: nn.Module | None = None) -> Unrolled:
+        """The network of trit's layers that computes what the export does; `pixels` comes before its first layer."""
+        acts_back = self.readout == "squared-error"
+        return Unrolled(self.all_layers, self.magnitudes, self.activation, self.free_steps, acts_back, pixels)
+
     def forward(self, images: Tensor) -> Tensor:
+        if not self.training and unrolls(self.all_layers, self.magnitudes):
+            scores: Tensor = self.unrolled()(images)
+            return scores
         first = self.all_layers[0].up(images)
         states = self.settle(first, self.rest(images), self.free_steps)
         return self.logits(states[-1]) if self.readout == "cross-entropy" else self.drives(first, states)[-1]

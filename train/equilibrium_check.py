@@ -13,7 +13,8 @@ from math import acos, degrees
 import torch
 from torch import Tensor
 
-from trit.train.equilibrium import ConvergentNetwork, Drive, States
+from trit.train.equilibrium import ConvergentNetwork, States
+from trit.train.equilibrium_layers import Drive
 from trit.train.equilibrium_learning import Propagation, estimate
 
 

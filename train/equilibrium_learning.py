@@ -11,14 +11,15 @@ the forward ones, so that with weight decay both become the same (Kolen & Pollac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trit.train.equilibrium import ConvergentNetwork, Drive, Nudge, States
+from trit.train.equilibrium import ConvergentNetwork, Nudge, States
+from trit.train.equilibrium_layers import Drive, Layer
 
 Estimator = Literal["one-sided", "random-sign", "symmetric"]
 
@@ -32,21 +33,48 @@ class Propagation:
     estimator: Estimator = "symmetric"
 
 
-def propagate(network: ConvergentNetwork, images: Tensor, target: Tensor, rule: Propagation, sign: int = 1) -> Tensor:
+def propagate(
+    network: ConvergentNetwork,
+    images: Tensor,
+    target: Tensor,
+    rule: Propagation,
+    sign: int = 1,
+    bfloat16: bool = False,
+) -> Tensor:
     """Set every parameter's gradient to the estimate of that of the mean loss; the mean loss after the free phase.
 
-    `target` is one-hot (N, classes); `sign` is β's for the random-sign estimator.
+    `target` is one-hot (N, classes); `sign` is β's for the random-sign estimator. With `bfloat16` those parts run in
+    that precision whose rounding all phases share: what the image gives to the first layer, and the free phase but for
+    its last steps, as many as a nudged phase has. Nudged states differ by less than bfloat16 resolves.
     """
     with torch.no_grad():
-        first = network.all_layers[0].up(images)
-        free = network.settle(first, network.rest(images), network.free_steps)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
+            drive, where = network.all_layers[0].up(images)
+        first = drive.to(images.dtype), where
+        free = free_phase(network, images, first, rule.nudged_steps if bfloat16 else network.free_steps)
         beta = rule.beta * (sign if rule.estimator == "random-sign" else 1)
-        estimate(network, images, first, free, target, Propagation(beta, rule.nudged_steps, rule.estimator))
+        estimate(network, images, first, free, target, replace(rule, beta=beta), bfloat16)
         return network.loss(free, target).mean()
 
 
+def free_phase(network: ConvergentNetwork, images: Tensor, first: Drive, exact_steps: int) -> States:
+    """The states after the free phase: its last `exact_steps` in the images' precision, those before in bfloat16."""
+    states, steps = network.rest(images), network.free_steps - exact_steps
+    if steps > 0:
+        with torch.autocast(images.device.type, torch.bfloat16):
+            coarse = (first[0].bfloat16(), first[1])
+            states = [s.to(images.dtype) for s in network.settle(coarse, states, steps)]
+    return network.settle(first, states, min(exact_steps, network.free_steps))
+
+
 def estimate(
-    network: ConvergentNetwork, images: Tensor, first: Drive, free: States, target: Tensor, rule: Propagation
+    network: ConvergentNetwork,
+    images: Tensor,
+    first: Drive,
+    free: States,
+    target: Tensor,
+    rule: Propagation,
+    bfloat16: bool = False,
 ) -> None:
     """Set the gradients from the nudged phases that begin at the states `free`.
 
@@ -64,18 +92,19 @@ def estimate(
         nudge = Nudge(torch.cat([beta, 0 * beta]), target.repeat(2, 1))
         states = [torch.cat(pair) for pair in zip(nudged, free, strict=True)]
         weights = torch.cat([-1 / (count * beta), 1 / (count * beta)])
-    _set_gradients(network, images, first, states, nudge, weights)
+    below_first = images.bfloat16() if bfloat16 else images
+    _set_gradients(network, below_first, first, states, nudge, weights)
 
 
 def _set_gradients(
     network: ConvergentNetwork, images: Tensor, first: Drive, states: States, nudge: Nudge, weights: Tensor
 ) -> None:
-    """Σ weight·∂Φ/∂θ over both phases' states."""
+    """Σ weight·∂Φ/∂θ over both phases' states; the first layer's in the precision of `images`."""
     weighted = [s * weights.reshape(-1, *[1] * (s.dim() - 1)) for s in states]
     for index, layer in enumerate(network.dynamic):
         if index == 0:  # both phases have the same image below
             one, other = weighted[0].chunk(2)
-            product = layer.products(one + other, images, first[1])
+            product = layer.products((one + other).to(images.dtype), images, first[1])
         else:
             below = states[index - 1]
             product = layer.products(weighted[index], below, layer.up(below)[1])
@@ -86,10 +115,10 @@ def _set_gradients(
         _assign(readout, readout.products(-weights * nudge.beta * error, top))
 
 
-def _assign(layer: torch.nn.Module, product: tuple[Tensor, Tensor]) -> None:
-    layer.weight.grad, layer.bias.grad = product
+def _assign(layer: Layer, product: tuple[Tensor, Tensor]) -> None:
+    layer.weight.grad, layer.bias.grad = (each.to(layer.bias.dtype) for each in product)
     if layer.feedback is not None:
-        layer.feedback.grad = product[0].clone()
+        layer.feedback.grad = layer.weight.grad.clone()
 
 
 def _twice(first: Drive) -> Drive:

@@ -36,7 +36,9 @@ class FlipRule(torch.optim.Optimizer):
                     continue
                 running = self.state[weight].setdefault("running", torch.zeros_like(weight))
                 running.lerp_(weight.grad, group["lr"])
-                weight.mul_(torch.where(running * weight.sign() > group["threshold"], -1.0, 1.0))
+                magnitude = weight.flatten()[0].abs()  # α, of all of them
+                flips = running * weight > group["threshold"] * magnitude
+                torch.where(flips, -weight, weight, out=weight)
 
 
 class EquilibriumTrainer(Trainer):
@@ -81,8 +83,7 @@ class EquilibriumTrainer(Trainer):
         # Drawn from the number of the step, so that resuming needs no generator state.
         draw = torch.randint(2, (1,), generator=torch.Generator().manual_seed(1_000_003 * self.recipe.seed + steps))
         target = one_hot(labels, len(self.recipe.labels))
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
-            loss = propagate(self.convergent, pixels(images), target, self.rule, sign=2 * int(draw) - 1)
+        loss = propagate(self.convergent, pixels(images), target, self.rule, 2 * int(draw) - 1, self.bfloat16)
         if self.accelerator.num_processes > 1:
             for parameter in self.network.parameters():
                 parameter.grad = self.accelerator.reduce(part * parameter.grad, "mean")

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trit.train.equilibrium import ConvergentNetwork, Dense, Layer, PooledConv, hard_sigmoid, step
+from trit.train.equilibrium import ConvergentNetwork
+from trit.train.equilibrium_layers import Dense, Layer, PooledConv, hard_sigmoid, step
 from trit.train.layers import Pixels, QuantConv2d, QuantLinear
 from trit.train.quantizers import (
     WEIGHT_QUANTIZERS,
@@ -46,6 +47,15 @@ def build(recipe: Recipe) -> nn.Sequential:
             if isinstance(module, QuantConv2d | QuantLinear):
                 nn.init.uniform_(module.weight, -recipe.quantization.start, recipe.quantization.start)
     return built
+
+
+def unrolled(network: nn.Sequential) -> nn.Module:
+    """The network as it is lowered: a convergent one as a fixed number of steps, any other as it is.
+
+    Raises TritError for a convergent network that has no such form.
+    """
+    last = network[-1]
+    return last.unrolled(network[0]).eval() if isinstance(last, ConvergentNetwork) else network
 
 
 def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:
@@ -163,8 +173,8 @@ def _convergent(recipe: Recipe, network: Convergent, equilibrium: Equilibrium) -
         below = layers[-1].shape
     activation = step if recipe.quantization.activations == "binary" else hard_sigmoid
     built = ConvergentNetwork(layers, equilibrium.readout, equilibrium.free_steps, activation)
-    if recipe.quantization.weights == "binary":
-        built.binarize()
+    if equilibrium.magnitudes:
+        built.binarize(equilibrium.magnitudes)
     return built
 
 

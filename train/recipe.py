@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from math import frexp
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
@@ -113,8 +114,17 @@ class Equilibrium(Table):
     readout: Literal["squared-error", "cross-entropy"] = "squared-error"
     feedback: Literal["transposed", "separate"] = "transposed"  # weights downwards: W transposed, or of their own
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)  # one a layer; else training's
-    flip_rates: list[Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=list)  # γ, one a layer
-    flip_threshold: float = Field(1e-7, gt=0)  # τ
+    magnitudes: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)  # α of binary weights, one a layer
+    flip_rates: list[Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=list)  # γ of binary weights, likewise
+    flip_threshold: float = Field(1e-5, gt=0)  # τ
+
+    @field_validator("magnitudes")
+    @classmethod
+    def _are_powers_of_two(cls, magnitudes: list[float]) -> list[float]:
+        for value in magnitudes:
+            if frexp(value)[0] != 0.5:
+                raise ValueError(f"{value} is not a power of two, so that sums of layers would not be exact")
+        return magnitudes
 
 
 class Training(Table):
@@ -274,14 +284,17 @@ class Recipe(Table):
         if self.equilibrium is None:
             raise ValueError("equilibrium: missing; a convergent network learns by equilibrium propagation")
         layers = len(self.network.channels) + len(self.network.hidden) + 1
-        for key in ("learning_rates", "flip_rates"):
+        for key in ("learning_rates", "magnitudes", "flip_rates"):
             if len(getattr(self.equilibrium, key)) not in (0, layers):
                 raise ValueError(f"equilibrium.{key}: give one number for each of the {layers} layers")
         binary = self.quantization.weights == "binary"
-        if self.quantization.weights not in ("float32", "binary") or binary != bool(self.equilibrium.flip_rates):
-            raise ValueError("quantization.weights: float32, or binary with equilibrium.flip_rates")
+        given = [bool(self.equilibrium.magnitudes), bool(self.equilibrium.flip_rates)]
+        if self.quantization.weights not in ("float32", "binary") or given != [binary, binary]:
+            raise ValueError("quantization.weights: float32, or binary with equilibrium.magnitudes and flip_rates")
         if self.quantization.activations not in ("8-bit", "binary"):
             raise ValueError("quantization.activations: 8-bit (hard sigmoid) or binary (step) in convergent networks")
+        if binary and self.quantization.activations == "8-bit" and self.pixel_scale != 1 / 256:
+            raise ValueError("pixel_scale: 1/256 as 8-bit states have, 0.00390625, with binary weights")
         if binary and self.equilibrium.feedback == "separate":
             raise ValueError("equilibrium.feedback: separate weights cannot be binary")
         if self.faults or self.tasks or self.training.metaplasticity or self.training.label_smoothing:

@@ -62,7 +62,11 @@ def c_type(memory: Memory) -> str:
 
 
 def _of_pointers(function: Any) -> Raw:
-    handles = {parameter: _handle(parameter.name, parameter.ty) for parameter in function.params}
+    handles: dict[Any, Any] = {}
+    for parameter in function.params:  # of a sum of a tensor with itself, both have its name
+        taken = {handle.name for handle in handles.values()}
+        name = parameter.name if parameter.name not in taken else f"{parameter.name}_{len(handles)}"
+        handles[parameter] = _handle(name, parameter.ty)
     workspaces: list[Memory] = []
     pointers = list(handles.values())
     statements = []
@@ -75,7 +79,7 @@ def _of_pointers(function: Any) -> Raw:
             workspaces.append(Memory(buffer.name, str(buffer.dtype), _count(buffer)))
             statement = tirx.DeclBuffer(buffer, data=pointers[-1])
         statements.append(statement)
-    parameters = [Memory(p.name, str(p.ty.dtype), _count(p.ty)) for p in function.params]
+    parameters = [Memory(handle.name, str(p.ty.dtype), _count(p.ty)) for p, handle in handles.items()]
     return Raw(tirx.PrimFunc(pointers, tirx.SeqStmt(statements), attrs=function.attrs), parameters, workspaces)
 
 
