@@ -12,6 +12,28 @@ from trit.runtime.errors import MissingExtra, TritError
 RATES = {"sign": "±1 → ∓1", "lost": "±1 → 0", "raised": "0 → ±1", "flip": "binary flip"}
 
 
+def gradient_plot(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Angle and ratio of two gradients against the number of steps; a line a layer, dashed for the second estimator.
+
+    Raises TritError for a file that cannot be written.
+    """
+    plt = _pyplot()
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    estimators = list(dict.fromkeys(row["estimator"] for row in rows))
+    for layer in sorted({row["layer"] for row in rows}):
+        for estimator, style in zip(estimators, ("--", "-"), strict=False):
+            line = [row for row in rows if row["layer"] == layer and row["estimator"] == estimator]
+            for axis, key in zip(axes, ("angle", "ratio"), strict=True):
+                steps, values = [row["step"] for row in line], [row[key] for row in line]
+                axis.plot(steps, values, style, color=f"C{layer - 1}", label=f"layer {layer}, {estimator}")
+    axes[0].set(xlabel="nudged steps", ylabel="angle to backpropagation (degrees)", ylim=(0, None))
+    axes[1].set(xlabel="nudged steps", ylabel="length / that of backpropagation", ylim=(0, None))
+    for axis in axes:
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize=7)
+    _save(figure, path)
+
+
 def sweep_plot(path: Path, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
     """Error rates, and where there are any accuracy and energy, against the last numeric key; a line for each other
     value. Raises TritError for a file that cannot be written."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from math import isnan
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 for package in ("torch", "accelerate", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[train]'")
 import torch
+from conftest import Run
 
 from trit.export.lower import lower
 from trit.export.plan import to_plan
@@ -268,3 +270,17 @@ def test_a_recipe_learns_resumes_and_exports(weights: str, tmp_path: Path, monke
         images, labels = load_test("digits")
         scores = Session(to_plan(read_model(tmp_path / "whole" / "model.pt"))).run(images)
         assert (scores.reshape(len(images), -1).argmax(1) == labels).mean() == whole.accuracy
+
+
+def test_the_command_compares_and_draws(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'trit[plot]'")
+    torch.set_default_dtype(torch.float32)
+    options = ["--set", "data=digits", "--set", "equilibrium.nudged_steps=3", "--images", "5"]
+    status, out, _ = run("gradients", "ep-mnist-mlp", *options, "--plot", "angles.svg", "--json")
+    rows = json.loads(out)["rows"]
+    assert status == 0 and len(rows) == 2 * 3 * 2
+    assert {row["estimator"] for row in rows} == {"one-sided", "symmetric"}
+    drawn = (tmp_path / "angles.svg").read_text()
+    assert "<svg" in drawn
+    status, _, mistake = run("gradients", "digits-ternary-mlp")
+    assert status == 2 and "is no convergent network whose weights act back transposed" in mistake

@@ -24,6 +24,7 @@ def train(
             "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, kws-ternary-dscnn, "
             "metaplastic-permuted-mnist, metaplastic-permuted-mnist-10, metaplastic-permuted-mnist-4096, "
             "metaplastic-mnist-fashion, metaplastic-stream-fashion, metaplastic-stream-cifar10, metaplastic-classes, "
+            "ep-mnist-mlp, ep-mnist-binary, ep-cifar10-small, ep-cifar10, "
             "or the path of a TOML file."
         ),
     ],
