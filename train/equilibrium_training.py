@@ -86,5 +86,6 @@ class EquilibriumTrainer(Trainer):
         loss = propagate(self.convergent, pixels(images), target, self.rule, 2 * int(draw) - 1, self.bfloat16)
         if self.accelerator.num_processes > 1:
             for parameter in self.network.parameters():
+                assert parameter.grad is not None
                 parameter.grad = self.accelerator.reduce(part * parameter.grad, "mean")
         return part * loss

@@ -38,7 +38,8 @@ def deploy(
     from trit.files import one_task, read_model
     from trit.inputs import inputs_for
     from trit.targets.deploy import deploy as deploy_to
-    from trit.targets.description import Rram, Tvm, load_target
+    from trit.targets.description import Tvm, load_target
+    from trit.targets.rram.chip import Rram
 
     chosen = load_target(target)
     graph = read_model(model)
