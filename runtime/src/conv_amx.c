@@ -29,7 +29,7 @@ typedef struct plan {
 
 typedef struct work {
     int8_t room[ROOM]; /* weights' tiles, and behind them a band */
-    int32_t sums[TILES * AMX_ROWS][TRIT_WORD_BITS];
+    int32_t sums[TILES * AMX_ROWS * TRIT_WORD_BITS]; /* of a word's channels at each position */
     int32_t start[AVX512_BLOCKS][AVX512_LANES]; /* of the sums */
 } work;
 
@@ -323,15 +323,15 @@ AMX static void set_start(const trit_call *c, const plan *p, const uint32_t *w, 
 
 /* Thresholds of `count` pixels side by side, whole words. */
 AMX_INLINE void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t count, uint32_t word,
-                                  int32_t (*sums)[TRIT_WORD_BITS]) {
+                                  const int32_t *sums) {
     const uint32_t ternary = c->out->kind == TRIT_KIND_TERNARY, words = trit_words(c->out->channels);
     const int32_t *lo = trit_lower_thresholds(c, word), *hi = ternary ? lo + c->out->channels : lo;
     const __m512i lo0 = avx512_load(lo), lo1 = avx512_load(lo + AVX512_LANES);
     const __m512i hi0 = avx512_load(hi), hi1 = avx512_load(hi + AVX512_LANES);
     const uint32_t flip = *trit_words_at(c, c->step->parameters, (ternary + 1) * c->out->channels + word);
     uint32_t *at = (uint32_t *)c->z + (size_t)pixel * (words << ternary) + word, i;
-    for (i = 0; i < count; i++, at += words << ternary) {
-        const __m512i a0 = avx512_load(sums[i]), a1 = avx512_load(sums[i] + AVX512_LANES);
+    for (i = 0; i < count; i++, at += words << ternary, sums += TRIT_WORD_BITS) {
+        const __m512i a0 = avx512_load(sums), a1 = avx512_load(sums + AVX512_LANES);
         uint32_t below = _mm512_cmplt_epi32_mask(a0, lo0) | (uint32_t)_mm512_cmplt_epi32_mask(a1, lo1) << AVX512_LANES;
         if (ternary) {
             uint32_t above = _mm512_cmpge_epi32_mask(a0, hi0) | (uint32_t)_mm512_cmpge_epi32_mask(a1, hi1) << AVX512_LANES;
@@ -344,26 +344,26 @@ AMX_INLINE void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t c
 }
 
 AMX static void store_pixels(const trit_call *c, uint32_t pixel, uint32_t count, uint32_t word,
-                             int32_t (*sums)[TRIT_WORD_BITS]) {
+                             const int32_t *sums) {
     uint32_t i;
     if (trit_is_bits(c->out->kind) && trit_channels_in_word(c->out->channels, word) == TRIT_WORD_BITS) {
         store_thresholded(c, pixel, count, word, sums);
         return;
     }
-    for (i = 0; i < count; i++) {
-        const __m512i acc[AVX512_BLOCKS] = {avx512_load(sums[i]), avx512_load(sums[i] + AVX512_LANES)};
+    for (i = 0; i < count; i++, sums += TRIT_WORD_BITS) {
+        const __m512i acc[AVX512_BLOCKS] = {avx512_load(sums), avx512_load(sums + AVX512_LANES)};
         avx512_conv_store(c, pixel + i, word, acc);
     }
 }
 
 /* The sums of `count` positions from `first` on, those inside the output. */
 AMX static void store_positions(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
-                                uint32_t count, uint32_t word, int32_t (*sums)[TRIT_WORD_BITS]) {
+                                uint32_t count, uint32_t word, const int32_t *sums) {
     uint32_t row = first / p->pitch, x = first % p->pitch, i, n;
     for (i = 0; i < count && row < rows; i += n, x = 0, row++) {
         const uint32_t left = c->out->width > x ? c->out->width - x : 0;
         n = p->pitch - x < count - i ? p->pitch - x : count - i;
-        store_pixels(c, (y + row) * c->out->width + x, left < n ? left : n, word, sums + i);
+        store_pixels(c, (y + row) * c->out->width + x, left < n ? left : n, word, sums + i * TRIT_WORD_BITS);
     }
 }
 
@@ -399,7 +399,7 @@ AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, ui
         const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
         tile *weights = (tile *)(void *)k->room + (p->panel ? half * p->made / AVX512_BLOCKS : 0);
         const block b = {trit_conv_row(c, channel), weights, (int)p->panel, k->start[half],
-                         &k->sums[0][half * AVX512_LANES]};
+                         k->sums + half * AVX512_LANES};
         if (channel < c->out->channels) (p->is_bits ? of_bits : of_bytes)[tiles - 1](c, p, at, &b);
     }
     store_positions(c, p, y, rows, first * AMX_ROWS, tiles * AMX_ROWS, word, k->sums);
