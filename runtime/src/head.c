@@ -3,8 +3,8 @@
 #include "head.h"
 
 #define MOST_VALUES 65535u
-#define MOST_WEIGHTS (1u << 28)
-#define HIGHEST_SCORE (1u << 27) /* without the bias */
+#define MOST_WEIGHTS (UINT32_C(1) << 28)
+#define HIGHEST_SCORE (UINT32_C(1) << 27) /* without the bias */
 
 int trit_is_head(const void *head, size_t size) {
     const trit_head_file *h = (const trit_head_file *)head;

@@ -9,7 +9,7 @@
 #define TRIT_HEAD_MAGIC UINT32_C(0x44485254) /* TRHD */
 #define TRIT_HEAD_VERSION 1u
 #define TRIT_HEAD_FACTORS 256u
-#define TRIT_HEAD_FARTHEST (1 << 24) /* thresholds and biases */
+#define TRIT_HEAD_FARTHEST (INT32_C(1) << 24) /* thresholds and biases */
 
 /* Behind it: factors, uint16 in 1/32768, of |W| / 128; thresholds[units], biases[classes], int32 in 1/256; weights. */
 typedef struct trit_head_file {

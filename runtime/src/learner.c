@@ -248,11 +248,11 @@ static int add_up(const int16_t *pulls, int32_t sums[8][16]) {
     uint32_t q, n;
     int any = 0;
     for (q = 0; q < 8; q++, pulls += 4) {
-        sums[q][0] = pulls[0] + pulls[1] + pulls[2] + pulls[3];
+        sums[q][0] = (int32_t)pulls[0] + pulls[1] + pulls[2] + pulls[3];
         any |= pulls[0] | pulls[1] | pulls[2] | pulls[3];
         for (n = 1; n < 16; n++) {
             uint32_t bit = n & 1 ? 0 : n & 2 ? 1 : n & 4 ? 2 : 3;
-            sums[q][n] = sums[q][n & (n - 1)] - 2 * pulls[bit];
+            sums[q][n] = sums[q][n & (n - 1)] - 2 * (int32_t)pulls[bit];
         }
     }
     return !any;
