@@ -219,7 +219,7 @@ def test_forged_models_are_refused_or_run() -> None:
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TritError, match=r"none\.onnx: onnxruntime refuses it: "):
+    with pytest.raises(TritError, match=r"cannot read .*none\.onnx: No such file"):
         onnx_session(tmp_path / "none.onnx")
 
 
