@@ -33,6 +33,7 @@ COMMANDS = (
     "profile",
     "confusion",
     "classify",
+    "gradients",
     "targets",
     "target",
     "zoo",
