@@ -25,6 +25,10 @@ SOURCES = {
 SOUND = """
 The values are features of a microphone's samples: `trit/keywords.h` goes from samples to words, and calls the model.
 """
+TASKS = """
+The model has learned several tasks, named in `model.h`, and has thresholds for each: `trit_set_task(&plan, 1)` behind
+`trit_open` chooses the second; without it the first one runs.
+"""
 BOARD_FILES = {
     **SOURCES,
     "config.h": "what of the runtime the model uses; the compiler drops the rest",
@@ -101,7 +105,7 @@ def _use(graph: Graph, target: Target) -> str:
         "definition": "the definition `TRIT_CONFIG='\"config.h\"'` " if is_board else "",
         "input": " × ".join(str(size) for size in shape),
         "output": _classes(graph.labels, classes),
-        "sound": SOUND if "front_end" in graph.metadata else "",
+        "more": (SOUND if "front_end" in graph.metadata else "") + (TASKS if graph.tasks else ""),
     }
     return "\n" + fill_template("readme_use.md", values)
 

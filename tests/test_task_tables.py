@@ -200,6 +200,7 @@ def test_firmware_runs_every_task(graph: Graph, tmp_path: Path, target: str) -> 
     assert (done.equal, done.images) == (9, 9)
     header = (tmp_path / "made/model.h").read_text()
     assert "#define MODEL_TASKS 3u /* trit_set_task takes 0 to MODEL_TASKS - 1: permuted 1, permuted 2" in header
+    assert "`trit_set_task(&plan, 1)`" in (tmp_path / "made/README.md").read_text()
     session, scores = Session(tmp_path / "made/model.trit"), {}
     for name in NAMES:
         session.task = name
