@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def step_cost() -> list[Row]:
-    """A symmetric gradient of 32 images; the peer differentiates Φ with autograd, step by step, as its authors' code does."""
+    """A symmetric gradient of 32 images; the peer differentiates Φ with autograd at each step, as the authors do."""
     rows = []
     for name, overrides in (("ep-mnist-mlp", []), ("ep-cifar10-small", ["equilibrium.free_steps=250"])):
         recipe = read_recipe(name, overrides)
