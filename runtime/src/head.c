@@ -16,6 +16,10 @@ int trit_is_head(const void *head, size_t size) {
     return size == sizeof *h + 2 * TRIT_HEAD_FACTORS + 4 * (h->units + h->classes + trit_head_weight_words(h));
 }
 
+size_t trit_learner_task_size(const void *head, size_t head_size) {
+    return trit_is_head(head, head_size) ? 4 * (size_t)trit_task_words((const trit_head_file *)head) : 0;
+}
+
 static int rates_are_in_range(const trit_head_file *h) {
     if (h->gain < 1 || (uint64_t)(uint32_t)h->gain * h->units > HIGHEST_SCORE) return 0;
     if (h->window < 0 || h->window > TRIT_HEAD_FARTHEST || h->margin < 0 || h->margin > 4096) return 0;

@@ -32,10 +32,6 @@ size_t trit_learner_size(const void *head, size_t head_size) {
     return 4 * words + 4 * trit_head_weight_words(h);
 }
 
-size_t trit_learner_task_size(const void *head, size_t head_size) {
-    return trit_is_head(head, head_size) ? 4 * (size_t)trit_task_words((const trit_head_file *)head) : 0;
-}
-
 /* The signs of n weights, packed. */
 static void pack_signs(const int16_t *weights, uint32_t n, uint32_t *signs) {
     uint32_t i;
