@@ -328,7 +328,7 @@ AMX_INLINE void store_thresholded(const trit_call *c, uint32_t pixel, uint32_t c
     const int32_t *lo = trit_lower_thresholds(c, word), *hi = ternary ? lo + c->out->channels : lo;
     const __m512i lo0 = avx512_load(lo), lo1 = avx512_load(lo + AVX512_LANES);
     const __m512i hi0 = avx512_load(hi), hi1 = avx512_load(hi + AVX512_LANES);
-    const uint32_t flip = *trit_words_at(c, c->step->parameters, (ternary + 1) * c->out->channels + word);
+    const uint32_t flip = *trit_words_at(c, c->parameters, (ternary + 1) * c->out->channels + word);
     uint32_t *at = (uint32_t *)c->z + (size_t)pixel * (words << ternary) + word, i;
     for (i = 0; i < count; i++, at += words << ternary, sums += TRIT_WORD_BITS) {
         const __m512i a0 = avx512_load(sums), a1 = avx512_load(sums + AVX512_LANES);
