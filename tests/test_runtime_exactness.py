@@ -5,7 +5,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests_support import WORD_BOUNDARIES, Builder, builder, random_graph, random_input, residual_graph
+from tests_support import (
+    WORD_BOUNDARIES,
+    Builder,
+    builder,
+    random_graph,
+    random_input,
+    residual_graph,
+    with_random_tasks,
+)
 
 from trit.export import reference
 from trit.export.graph import Graph, Pads, Pair, Tensor
@@ -144,6 +152,25 @@ def test_tiles(activation: str, weights: str, channels: int) -> None:
         images, plan = random_input(graph, 1, rng), to_plan(graph, 16)
         expected = Session(plan, "scalar").run(images)
         np.testing.assert_array_equal(Session(plan, "amx").run(images), expected, str(size))
+
+
+@pytest.mark.parametrize("activation", ["binary", "ternary"])
+def test_each_tasks_thresholds_in_every_variant(activation: str) -> None:
+    """On images that are large enough for tables, carry-save adders and tiles."""
+    rng = np.random.default_rng(0)
+    build = builder(rng, (64, 16, 20), 121)
+    for _ in range(2):
+        build.conv(64, "ternary")
+        build.threshold(activation)
+    build.max_pool((2, 2), (2, 2))
+    graph = with_random_tasks(score(build), ("one", "two"))
+    images = random_input(graph, 1, rng)
+    for lanes, variant in ((lanes, variant) for lanes in (1, 8, 16) for variant in available()):
+        session = Session(to_plan(graph, lanes), variant)
+        for task in session.tasks:
+            session.task = task
+            expected = reference.run(graph.of_task(task), images)[:, :, 0, 0]
+            np.testing.assert_array_equal(session.run(images), expected, variant)
 
 
 @pytest.mark.parametrize("activation", ["binary", "ternary"])
