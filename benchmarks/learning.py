@@ -1,89 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the learning rules reach: former tasks kept by metaplasticity and others, accuracy at small size.
+"""What the learning rules reach: former tasks kept by metaplasticity and others, accuracy at small size, learning on
+the device, equilibrium propagation.
 
-Reads the logs in docs/results, whose first line says how each was made: a figure is the mean over three seeds, or nan
-while one is missing. --rerun trains again and writes the logs anew, --rerun permuted-ewc --seeds 1 only that.
+Reads the logs in docs/results, whose first line says how each was made: a figure is the mean over three seeds where
+there are several, or nan while one is missing. --rerun trains again and writes the logs anew, --rerun permuted-ewc
+--seeds 1 only that.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
 import statistics
-import subprocess
 import sys
-from dataclasses import dataclass, field
-from datetime import date
-from pathlib import Path
-from typing import Any
 
 import torch
-from rich.console import Console
 from torch import nn
 
-from benchmarks import device_learning
+from benchmarks import device_learning, equilibrium
+from benchmarks.experiments import EXPERIMENTS, SEEDS, logs, rerun
 from benchmarks.learning_small import CIFAR10, FASHION, small
 from benchmarks.report import Row, interleaved, milliseconds, run
 from trit.train.metaplastic import MetaplasticAdam
-from trit.train.run import train
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "docs" / "results"
-SEEDS, ROUNDS = 3, 50
-PLAIN = ["training.metaplasticity=0"]
-METHODS = {
-    "alone": [],  # the recipe as it is
-    "metaplastic": [],
-    "plain": PLAIN,
-    "ewc": [*PLAIN, "protection.kind=ewc"],
-    "si": [*PLAIN, "protection.kind=si"],
-    "replay": [*PLAIN, "protection.kind=replay", "tasks.batch_norm=shared"],
-    "joint": [*PLAIN, "protection.kind=joint", "tasks.batch_norm=shared"],
-}
-TASKS = ("metaplastic", "plain", "ewc", "si", "replay", "joint")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A recipe, what it changes of it, and the methods that are run on it."""
-
-    title: str
-    recipe: str
-    methods: tuple[str, ...]
-    overrides: list[str] = field(default_factory=list)
-    seeds: int = SEEDS
-
-
-DIGITS = [  # seconds a run; fewer steps need a larger m
-    "data=digits",
-    "tasks.count=3",
-    "network.hidden=[256, 256]",
-    "training.epochs=10",
-    "training.batch=50",
-    "training.learning_rate=0.01",
-    "training.metaplasticity=20",
-]
-EXPERIMENTS = {
-    "digits": Experiment("three permuted digits, 256 units", "metaplastic-permuted-mnist", TASKS, DIGITS),
-    "digits-ternary": Experiment(
-        "three permuted digits, 256 units, ternary",
-        "metaplastic-permuted-mnist",
-        ("metaplastic", "plain"),
-        [*DIGITS, "quantization.weights=ternary", "quantization.start=0.15"],
-    ),
-    "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", TASKS),
-    "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
-    "mnist-fashion": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain")),
-    "fashion-mnist": Experiment(
-        "Fashion-MNIST, then MNIST",
-        "metaplastic-mnist-fashion",
-        ("metaplastic", "plain"),
-        ["data=fashion-mnist", 'tasks.then=["mnist"]'],
-    ),
-    "cifar10-small": Experiment("CIFAR-10, small and ternary", "cifar10-ternary-small", ("alone",), seeds=1),
-    "fashion-small": Experiment("Fashion-MNIST, small and ternary", "fashion-ternary-small", ("alone",), seeds=1),
-}
+ROUNDS = 50
 
 
 def main() -> None:
@@ -107,6 +46,9 @@ def main() -> None:
         "fashion-small": lambda: small(FASHION),
         "device tasks": device_learning.tasks,
         "device cortex-m4": device_learning.board,
+        "equilibrium step": equilibrium.step_cost,
+        "equilibrium mnist": equilibrium.mnist,
+        "equilibrium cifar10": equilibrium.cifar10,
     }
     run("Learning rules", work)
 
@@ -166,44 +108,23 @@ def permuted() -> list[Row]:
 
 def two_sets(name: str) -> list[Row]:
     """How far each set is below what plain training reaches right after it, as the first of the two."""
-    firsts = [lines[0]["accuracy"] for order in ("mnist-fashion", "fashion-mnist") for lines in _logs(order, "plain")]
+    firsts = [lines[0]["accuracy"] for order in ("mnist-fashion", "fashion-mnist") for lines in logs(order, "plain")]
     rows = []
     for test in ("mnist", "fashion-mnist"):
         alone = _percent([first[test] for first in firsts if test in first])
-        kept = _percent([lines[-1]["accuracy"][test] for lines in _logs(name, "metaplastic")])
+        kept = _percent([lines[-1]["accuracy"][test] for lines in logs(name, "metaplastic")])
         rows.append(Row(f"{EXPERIMENTS[name].title}: {test} below alone", alone - kept, "points", bar="≤ 2"))
     return rows
 
 
 def _mean(name: str, method: str, bar: str = "") -> Row:
     """Mean accuracy over all tests after the last task, over the seeds; no number before all seeds are there."""
-    means = [statistics.mean(lines[-1]["accuracy"].values()) for lines in _logs(name, method)]
+    means = [statistics.mean(lines[-1]["accuracy"].values()) for lines in logs(name, method)]
     return Row(f"{EXPERIMENTS[name].title}: {method}, {len(means)} of {SEEDS} seeds", _percent(means), "%", bar=bar)
 
 
 def _percent(fractions: list[float]) -> float:
     return 100 * statistics.mean(fractions) if len(fractions) >= SEEDS else float("nan")
-
-
-def _logs(name: str, method: str) -> list[list[dict[str, Any]]]:
-    """A line a task, of each seed that is there."""
-    paths = sorted(RESULTS.glob(f"{name}-{method}-seed*.jsonl"))
-    return [[json.loads(line) for line in path.read_text().splitlines()[1:]] for path in paths]
-
-
-def rerun(name: str, method: str, seed: int) -> None:
-    """Train, and copy the history into docs/results below a line that says how it was made."""
-    recipe, overrides = EXPERIMENTS[name].recipe, [*EXPERIMENTS[name].overrides, *METHODS[method], f"seed={seed}"]
-    folder = ROOT / "runs" / "learning" / f"{name}-{method}-seed{seed}"
-    train(recipe, out=folder, overrides=overrides, console=Console(stderr=True))
-    describe = ["git", "describe", "--always", "--dirty"]
-    version = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    command = shlex.join(["trit", "train", recipe, *(part for key in overrides for part in ("--set", key))])
-    header: dict[str, Any] = {"command": command, "seed": seed, "date": str(date.today()), "version": version}
-    header["threads"] = torch.get_num_threads()
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(header) + "\n" + (folder / "history.jsonl").read_text()
-    (RESULTS / f"{folder.name}.jsonl").write_text(text)
 
 
 def _parser() -> argparse.ArgumentParser:

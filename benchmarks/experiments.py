@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainings behind the figures of benchmarks.learning, and their logs in docs/results."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from trit.train.run import train
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+SEEDS = 3
+PLAIN = ["training.metaplasticity=0"]
+METHODS = {
+    "alone": [],  # the recipe as it is
+    "one-sided": [
+        "equilibrium.estimator=one-sided",
+        "equilibrium.nudged_steps=20",
+    ],  # as many steps as two phases of ten
+    "metaplastic": [],
+    "plain": PLAIN,
+    "ewc": [*PLAIN, "protection.kind=ewc"],
+    "si": [*PLAIN, "protection.kind=si"],
+    "replay": [*PLAIN, "protection.kind=replay", "tasks.batch_norm=shared"],
+    "joint": [*PLAIN, "protection.kind=joint", "tasks.batch_norm=shared"],
+}
+TASKS = ("metaplastic", "plain", "ewc", "si", "replay", "joint")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe, what it changes of it, and the methods that are run on it."""
+
+    title: str
+    recipe: str
+    methods: tuple[str, ...]
+    overrides: list[str] = field(default_factory=list)
+    seeds: int = SEEDS
+
+
+DIGITS = [  # seconds a run; fewer steps need a larger m
+    "data=digits",
+    "tasks.count=3",
+    "network.hidden=[256, 256]",
+    "training.epochs=10",
+    "training.batch=50",
+    "training.learning_rate=0.01",
+    "training.metaplasticity=20",
+]
+EXPERIMENTS = {
+    "digits": Experiment("three permuted digits, 256 units", "metaplastic-permuted-mnist", TASKS, DIGITS),
+    "digits-ternary": Experiment(
+        "three permuted digits, 256 units, ternary",
+        "metaplastic-permuted-mnist",
+        ("metaplastic", "plain"),
+        [*DIGITS, "quantization.weights=ternary", "quantization.start=0.15"],
+    ),
+    "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", TASKS),
+    "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
+    "mnist-fashion": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain")),
+    "fashion-mnist": Experiment(
+        "Fashion-MNIST, then MNIST",
+        "metaplastic-mnist-fashion",
+        ("metaplastic", "plain"),
+        ["data=fashion-mnist", 'tasks.then=["mnist"]'],
+    ),
+    "cifar10-small": Experiment("CIFAR-10, small and ternary", "cifar10-ternary-small", ("alone",), seeds=1),
+    "fashion-small": Experiment("Fashion-MNIST, small and ternary", "fashion-ternary-small", ("alone",), seeds=1),
+    "ep-mnist-mlp": Experiment("MNIST, 784-512-10", "ep-mnist-mlp", ("alone",), seeds=1),
+    "ep-mnist-binary": Experiment("MNIST, binary weights", "ep-mnist-binary", ("alone",), seeds=1),
+    "ep-cifar10-small": Experiment("CIFAR-10, small ConvNet", "ep-cifar10-small", ("alone", "one-sided"), seeds=1),
+    "ep-cifar10": Experiment("CIFAR-10, one epoch", "ep-cifar10", ("alone",), ["training.epochs=1"], seeds=1),
+}
+
+
+def logs(name: str, method: str) -> list[list[dict[str, Any]]]:
+    """The lines of each seed that is there: one an epoch, or one a task."""
+    paths = sorted(RESULTS.glob(f"{name}-{method}-seed*.jsonl"))
+    return [[json.loads(line) for line in path.read_text().splitlines()[1:]] for path in paths]
+
+
+def rerun(name: str, method: str, seed: int) -> None:
+    """Train, and copy the history into docs/results below a line that says how it was made."""
+    recipe, overrides = EXPERIMENTS[name].recipe, [*EXPERIMENTS[name].overrides, *METHODS[method], f"seed={seed}"]
+    folder = ROOT / "runs" / "learning" / f"{name}-{method}-seed{seed}"
+    train(recipe, out=folder, overrides=overrides, console=Console(stderr=True))
+    describe = ["git", "describe", "--always", "--dirty"]
+    version = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    command = shlex.join(["trit", "train", recipe, *(part for key in overrides for part in ("--set", key))])
+    header: dict[str, Any] = {"command": command, "seed": seed, "date": str(date.today()), "version": version}
+    header["threads"] = torch.get_num_threads()
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(header) + "\n" + (folder / "history.jsonl").read_text()
+    (RESULTS / f"{folder.name}.jsonl").write_text(text)
