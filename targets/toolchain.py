@@ -22,7 +22,7 @@ def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("make") is None:
         raise Unavailable("make is not installed (Debian: apt-get install make)")
     command = ["make", "-s", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=_environment())
+    return subprocess.run(command, capture_output=True, text=True, env=build_environment())
 
 
 def cross_compiler(toolchain: Toolchain | None, zig_flags: str | None, gcc: str) -> list[str]:
@@ -44,7 +44,7 @@ def cross_compiler(toolchain: Toolchain | None, zig_flags: str | None, gcc: str)
     return ["TOOLCHAIN=gcc"]
 
 
-def _environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """zig compiles its run-time library once and keeps it: in the user's cache, or where there is none, in /tmp."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trit" / "zig"
     try:

@@ -17,6 +17,7 @@ from tests_support import builder, random_input
 from trit.export import reference
 from trit.export.graph import Graph
 from trit.export.plan import to_plan
+from trit.targets.toolchain import build_environment
 
 ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "runtime"
@@ -45,7 +46,7 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**os.environ, "PATH": SEARCH_PATH, **variables},
+        env={**build_environment(), "PATH": SEARCH_PATH, **variables},
         capture_output=True,
         text=True,
         timeout=900,

@@ -28,6 +28,7 @@ pytest.importorskip("ziglang", reason="ziglang is not installed: pip install 'tr
 
 from trit.export.tvm import llvm_target, write_tvm
 from trit.export.tvm.c_source import around, calls_of
+from trit.targets.toolchain import build_environment
 
 EMULATOR = "qemu-aarch64"
 MAIN = """
@@ -53,7 +54,9 @@ def emulator() -> None:
 
 
 def zig(*arguments: str | Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "ziglang", *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ziglang", *map(str, arguments)], capture_output=True, text=True, env=build_environment()
+    )
     assert done.returncode == 0, done.stderr
 
 
