@@ -2,199 +2,43 @@
 /* conv_bits.c and conv_bytes.c with AMX: the image with its padding becomes bytes, a band of rows at a time. So do the weights:
  * those of a word's channels at once where they are few, else tile by tile while the product before is under way. Images that
  * fill few tiles are left to AVX-512. */
-#include "amx.h"
+#include "amx_band.h"
 
 #if TRIT_HAVE_AMX
 
-#define ROOM 46080u /* the stack's share for weights and pixels, in bytes */
-#define PANEL 18u   /* tiles of weights at most: of 32 channels, 3 × 3 taps of 64 values */
-#define TILES 5u          /* of pixels at a time: their sums, two tiles for pixels and one for weights are all eight */
-
-typedef int8_t tile[AMX_ROWS * AMX_BYTES];
-
-/* How an image lies in a band. Position q is column q % pitch of the band's output row q / pitch.
- *
- * A tile's row is a chunk of a string, 64 values, and each chunk has its image. Bits: the strings are pixels. Bytes: they are
- * what lies under a row of the kernel, (kx, channel), for each output column, or where these do not fit under all its rows. */
-typedef struct plan {
-    uint32_t is_bits, ternary; /* ternary: weights */
-    uint32_t values, chunks;   /* of a string */
-    uint32_t under;            /* rows of the kernel that a string lies under */
-    uint32_t rows, taps;       /* strings of a window */
-    uint32_t width, stride[2]; /* strings of a row, and from an output row and column to the next */
-    size_t row, chunk;         /* bytes from one to the next */
-    uint32_t pitch, height;    /* of a band, in positions and output rows */
-    uint32_t panel, made;      /* are all of a word's weights made at once? tiles of them in memory */
-} plan;
-
 typedef struct work {
-    int8_t room[ROOM]; /* weights' tiles, and behind them a band */
-    int32_t sums[TILES * AMX_ROWS * TRIT_WORD_BITS]; /* of a word's channels at each position */
+    int8_t room[AMX_ROOM]; /* weights' tiles, and behind them a band */
+    int32_t sums[AMX_TILES * AMX_ROWS * TRIT_WORD_BITS]; /* of a word's channels at each position */
     int32_t start[AVX512_BLOCKS][AVX512_LANES]; /* of the sums */
 } work;
 
 /* 16 channels: their weights in the plan, and as tiles where these are made beforehand, else room for two. */
 typedef struct block {
     const uint32_t *w;
-    tile *weights;
+    amx_tile *weights;
     int ready;
     const int32_t *start;
     int32_t *sums;
 } block;
 
-static uint32_t tiles_of(const trit_call *c, uint32_t pitch, uint32_t rows) {
-    return ((rows - 1) * pitch + c->out->width + AMX_ROWS - 1) / AMX_ROWS;
-}
-
-/* Rows of strings for `rows` output rows. */
-static uint32_t height_of(const trit_call *c, const plan *p, uint32_t rows) {
-    return (rows - 1) * p->stride[0] + (p->rows - 1) * c->step->dilation[0] + 1;
-}
-
-/* Sets the step between chunks and returns the bytes as far as tiles reach: behind the last row too, for positions that are
- * not stored. */
-static size_t band_bytes(const trit_call *c, plan *p, uint32_t rows) {
-    const trit_step *s = c->step;
-    const uint32_t last = tiles_of(c, p->pitch, rows) * AMX_ROWS - 1;
-    const size_t y = (size_t)(last / p->pitch) * p->stride[0] + (size_t)(p->rows - 1) * s->dilation[0];
-    const size_t x = (size_t)(last % p->pitch) * p->stride[1] + (size_t)(p->taps - 1) * s->dilation[1];
-    p->chunk = height_of(c, p, rows) * p->row;
-    return (p->chunks - 1) * p->chunk + y * p->row + (x + 1) * AMX_BYTES;
-}
-
-/* With strings under so many rows of the kernel. Returns 0 where not even one output row fits. */
-static int lay_out(const trit_call *c, uint32_t under, plan *p) {
-    const trit_step *s = c->step;
-    const uint32_t apart = (c->out->width + AMX_ROWS - 1) / AMX_ROWS * AMX_ROWS;
-    uint32_t bands, joined;
-    p->is_bits = trit_is_bits(c->in->kind) ? 1 : 0;
-    p->ternary = s->weight_kind == TRIT_KIND_TERNARY;
-    p->under = under;
-    p->rows = s->kernel[0] / under;
-    p->taps = p->is_bits ? s->kernel[1] : 1;
-    p->values = p->is_bits ? c->in->channels : under * s->kernel[1] * c->in->channels;
-    p->chunks = (p->values + AMX_BYTES - 1) / AMX_BYTES;
-    p->stride[0] = under == 1 ? s->stride[0] : 1;
-    p->stride[1] = p->is_bits ? s->stride[1] : 1;
-    p->width = (c->out->width - 1) * p->stride[1] + (p->taps - 1) * s->dilation[1] + 1;
-    p->row = (size_t)p->width * AMX_BYTES;
-    p->pitch = apart;
-    p->height = c->out->height;
-    /* Rows one behind the other, with their padding in between, may fill fewer tiles than rows that begin one each. */
-    joined = p->stride[0] * p->width;
-    if (joined % p->stride[1] == 0 && tiles_of(c, joined / p->stride[1], p->height) < tiles_of(c, apart, p->height))
-        p->pitch = joined / p->stride[1];
-    p->made = AVX512_BLOCKS * p->rows * p->taps * p->chunks;
-    p->panel = p->made <= PANEL && tiles_of(c, p->pitch, p->height) > TILES;
-    if (!p->panel) p->made = 2;
-    while (p->height > 0 && p->made * sizeof(tile) + band_bytes(c, p, p->height) > ROOM) p->height--;
-    if (p->height == 0) return 0;
-    bands = (c->out->height + p->height - 1) / p->height;
-    p->height = (c->out->height + bands - 1) / bands;
-    band_bytes(c, p, p->height);
-    return 1;
-}
-
-static int make_plan(const trit_call *c, plan *p) {
-    return lay_out(c, 1, p) || (!p->is_bits && lay_out(c, c->step->kernel[0], p));
-}
-
 /* Tiles that are multiplied at a time; `groups` is how often in a band. */
 static uint32_t group_tiles(uint32_t tiles, uint32_t *groups) {
-    *groups = (tiles + TILES - 1) / TILES;
+    *groups = (tiles + AMX_TILES - 1) / AMX_TILES;
     return (tiles + *groups - 1) / *groups;
 }
 
 /* Cycles for 16 channels: a tile of pixels takes 16 a chunk, its weights no less than 48, or 80 where they come from far, and a
  * group 100 to store. AVX-512 takes so many a pixel for a word of weights. Measured on Emerald Rapids; a quarter is for what
  * they leave out. */
-static int pays(const trit_call *c, const plan *p) {
+static int pays(const trit_call *c, const amx_band *p) {
     const uint32_t bands = (c->out->height + p->height - 1) / p->height;
-    const uint32_t steps = p->rows * p->taps * p->chunks, least = AVX512_BLOCKS * steps <= PANEL ? 48 : 80;
+    const uint32_t steps = p->rows * p->taps * p->chunks, least = AVX512_BLOCKS * steps <= AMX_PANEL ? 48 : 80;
     const uint32_t one_plane = c->in->kind == TRIT_KIND_BINARY || !p->ternary;
-    uint32_t groups, tiles = group_tiles(tiles_of(c, p->pitch, p->height), &groups);
+    uint32_t groups, tiles = group_tiles(amx_tiles_of(c, p->pitch, p->height), &groups);
     const uint64_t chunk = 16 * tiles > least ? 16 * tiles : least;
     const uint64_t word = !p->is_bits ? 16 : one_plane ? 3 : 7; /* half cycles */
     const uint64_t amx = (steps * chunk + 100) * groups * bands;
     return (uint64_t)c->out->height * c->out->width * trit_conv_row_words(c) * word / 2 > amx + amx / 4;
-}
-
-/* `count` pixels of bits. */
-AMX static void expand_pixels(const trit_call *c, const plan *p, size_t pixel, uint32_t count, int8_t *to) {
-    const uint32_t ternary = c->in->kind == TRIT_KIND_TERNARY, words = trit_words(c->in->channels);
-    const uint32_t *a = (const uint32_t *)c->x + pixel * (words << ternary);
-    uint32_t chunk, i;
-    for (chunk = 0; chunk < p->chunks; chunk++, a += 2, to += p->chunk) {
-        const uint32_t two = 2 * chunk + 1 < words;
-        const __mmask8 some = two ? 3 : 1, planes = ternary ? some : 0;
-        const __m128i all = _mm_setr_epi32((int)trit_word_mask(c->in->channels, 2 * chunk),
-                                           two ? (int)trit_word_mask(c->in->channels, 2 * chunk + 1) : 0, 0, 0);
-        const uint32_t *at = a;
-        for (i = 0; i < count; i++, at += words << ternary) {
-            const __m128i sign = _mm_maskz_loadu_epi32(some, at + (ternary ? words : 0));
-            _mm512_store_si512(to + i * AMX_BYTES, amx_expand_pixel(_mm_mask_loadu_epi32(all, planes, at), sign));
-        }
-    }
-}
-
-AMX static void clear(const plan *p, uint32_t pixels, int8_t *to) {
-    uint32_t chunk, i;
-    for (chunk = 0; chunk < p->chunks; chunk++, to += p->chunk)
-        for (i = 0; i < pixels; i++) _mm512_store_si512(to + i * AMX_BYTES, _mm512_setzero_si512());
-}
-
-/* An image row of bits, with its padding. */
-AMX static void expand_row(const trit_call *c, const plan *p, size_t row, int8_t *to) {
-    const uint32_t padding = (uint32_t)-trit_columns(c, 0).start, before = padding < p->width ? padding : p->width;
-    const uint32_t inside = c->in->width < p->width - before ? c->in->width : p->width - before;
-    clear(p, before, to);
-    expand_pixels(c, p, row * c->in->width, inside, to + before * AMX_BYTES);
-    clear(p, p->width - before - inside, to + (before + inside) * AMX_BYTES);
-}
-
-/* Bits first ... end - 1, of those that there are. */
-static __mmask64 mask_from(int64_t first, int64_t end) {
-    if (first < 0) first = 0;
-    if (end > 64) end = 64;
-    return first < end ? UINT64_MAX >> (64 - end) & UINT64_MAX << first : 0;
-}
-
-/* A row of strings of bytes, which begin under image row `row`, of one chunk; padding is the zero point. What lies behind a
- * string meets weights that are 0. */
-AMX static void gather_row(const trit_call *c, const plan *p, int64_t row, uint32_t chunk, int8_t *to) {
-    const __m512i padding = _mm512_set1_epi8((char)c->in->zero_point);
-    const int64_t channels = c->in->channels, line = c->in->width * channels, step = c->step->stride[1] * channels;
-    const int64_t part = p->values / p->under, left = trit_columns(c, 0).start * channels;
-    uint32_t ky, i;
-    for (ky = 0; ky < p->under; ky++, row += c->step->dilation[0]) {
-        const int64_t at = ky * part - (int64_t)(chunk * AMX_BYTES); /* of the kernel row's part of the string */
-        const __mmask64 own = mask_from(at, at + part);
-        uintptr_t from = (uintptr_t)c->x + (uintptr_t)(row * line + left - at);
-        int64_t first = at - left;
-        if (own == 0 && ky > 0) continue;
-        for (i = 0; i < p->width; i++, from += (uintptr_t)step, first -= step) { /* no byte outside the mask is read */
-            const __mmask64 some = row < 0 || row >= (int64_t)c->in->height ? 0 : own & mask_from(first, first + line);
-            int8_t *string = to + i * AMX_BYTES;
-            __m512i values = ky == 0 ? padding : avx512_load(string);
-            _mm512_store_si512(string, _mm512_mask_loadu_epi8(values, some, (const void *)from));
-        }
-    }
-}
-
-/* The strings under the windows of output rows y ... y + rows - 1. */
-AMX static void fill_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, int8_t *to) {
-    const int64_t top = trit_rows(c, y).start;
-    const uint32_t down = p->under == 1 ? 1 : c->step->stride[0];
-    uint32_t i, chunk;
-    for (i = 0; i < height_of(c, p, rows); i++, to += p->row) {
-        const int64_t row = top + i * (int64_t)down;
-        if (!p->is_bits)
-            for (chunk = 0; chunk < p->chunks; chunk++) gather_row(c, p, row, chunk, to + chunk * p->chunk);
-        else if (row < 0 || row >= (int64_t)c->in->height)
-            clear(p, p->width, to);
-        else
-            expand_row(c, p, (size_t)row, to);
-    }
 }
 
 /* 32 values of 16 channels from bit `first` of their words on; those behind the `count`th are 0. */
@@ -209,7 +53,7 @@ AMX_INLINE __m512i bits_from(const uint32_t *w, uint32_t words, uint32_t first, 
 }
 
 /* A string's chunk of weights as a tile. `w` is the first of 16 channels' rows, which have `words` words a plane. */
-AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint32_t words, uint32_t string, uint32_t chunk,
+AMX_INLINE void expand_chunk(int is_bits, const amx_band *p, const uint32_t *w, uint32_t words, uint32_t string, uint32_t chunk,
                              int8_t *to) {
     const size_t plane = p->ternary ? words : 0;
     uint32_t i;
@@ -251,7 +95,7 @@ AMX_INLINE void expand_chunk(int is_bits, const plan *p, const uint32_t *w, uint
 
 /* Sums of `tiles` tiles of pixels, at[], for 16 channels. All strings' first chunks come before the next: windows overlap, so
  * that the first level of cache has most of their pixels. */
-AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const plan *p, const int8_t *const *at,
+AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const amx_band *p, const int8_t *const *at,
                          const block *b) {
     const uint32_t words = trit_conv_row_words(c), strings = p->rows * p->taps, count = strings * p->chunks;
     const size_t step = p->stride[1] * AMX_BYTES, tap_step = c->step->dilation[1] * AMX_BYTES;
@@ -289,9 +133,9 @@ AMX_INLINE void multiply(uint32_t tiles, int is_bits, const trit_call *c, const 
 #undef STORE
 
 /* One function for each number of tiles, so that each has its own registers. */
-typedef void multiply_tiles(const trit_call *c, const plan *p, const int8_t *const *at, const block *b);
+typedef void multiply_tiles(const trit_call *c, const amx_band *p, const int8_t *const *at, const block *b);
 #define DEFINE(name, tiles, is_bits)                                                                       \
-    AMX static void name(const trit_call *c, const plan *p, const int8_t *const *at, const block *b) { \
+    AMX static void name(const trit_call *c, const amx_band *p, const int8_t *const *at, const block *b) { \
         multiply(tiles, is_bits, c, p, at, b);                                                             \
     }
 DEFINE(bits_1, 1, 1)
@@ -307,7 +151,7 @@ DEFINE(bytes_5, 5, 0)
 #undef DEFINE
 
 /* Where the sums of 16 channels start: bytes are values and the zero point, whose products are taken away. */
-AMX static void set_start(const trit_call *c, const plan *p, const uint32_t *w, int32_t *start) {
+AMX static void set_start(const trit_call *c, const amx_band *p, const uint32_t *w, int32_t *start) {
     const uint32_t words = trit_conv_row_words(c);
     const __m512i fan_in = _mm512_set1_epi32((int)trit_conv_fan_in(c));
     __m512i sum = p->ternary ? _mm512_setzero_si512() : fan_in;
@@ -357,7 +201,7 @@ AMX static void store_pixels(const trit_call *c, uint32_t pixel, uint32_t count,
 }
 
 /* The sums of `count` positions from `first` on, those inside the output. */
-AMX static void store_positions(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
+AMX static void store_positions(const trit_call *c, const amx_band *p, uint32_t y, uint32_t rows, uint32_t first,
                                 uint32_t count, uint32_t word, const int32_t *sums) {
     uint32_t row = first / p->pitch, x = first % p->pitch, i, n;
     for (i = 0; i < count && row < rows; i += n, x = 0, row++) {
@@ -368,10 +212,10 @@ AMX static void store_positions(const trit_call *c, const plan *p, uint32_t y, u
 }
 
 /* What the products of a word's channels begin with: their sums' start and, where all fit, their weights. */
-AMX static void begin_word(const trit_call *c, const plan *p, uint32_t word, work *k) {
+AMX static void begin_word(const trit_call *c, const amx_band *p, uint32_t word, work *k) {
     const uint32_t strings = p->rows * p->taps;
     uint32_t half, string, chunk;
-    tile *to = (tile *)(void *)k->room;
+    amx_tile *to = (amx_tile *)(void *)k->room;
     for (half = 0; half < AVX512_BLOCKS; half++) {
         const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
         const uint32_t *w = trit_conv_row(c, channel);
@@ -384,20 +228,20 @@ AMX static void begin_word(const trit_call *c, const plan *p, uint32_t word, wor
 }
 
 /* Tiles first ... first + tiles - 1 of a band, the channels of one word. */
-AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, uint32_t first,
+AMX static void convolve_tiles(const trit_call *c, const amx_band *p, uint32_t y, uint32_t rows, uint32_t first,
                                uint32_t tiles, uint32_t word, work *k) {
     static multiply_tiles *const of_bits[] = {bits_1, bits_2, bits_3, bits_4, bits_5};
     static multiply_tiles *const of_bytes[] = {bytes_1, bytes_2, bytes_3, bytes_4, bytes_5};
-    const int8_t *at[TILES];
+    const int8_t *at[AMX_TILES];
     uint32_t i, half;
     for (i = 0; i < tiles; i++) {
         const uint32_t position = (first + i) * AMX_ROWS;
-        at[i] = k->room + p->made * sizeof(tile) + (size_t)(position / p->pitch) * p->stride[0] * p->row +
+        at[i] = k->room + p->made * sizeof(amx_tile) + (size_t)(position / p->pitch) * p->stride[0] * p->row +
                 (size_t)(position % p->pitch) * p->stride[1] * AMX_BYTES;
     }
     for (half = 0; half < AVX512_BLOCKS; half++) {
         const uint32_t channel = word * TRIT_WORD_BITS + half * AVX512_LANES;
-        tile *weights = (tile *)(void *)k->room + (p->panel ? half * p->made / AVX512_BLOCKS : 0);
+        amx_tile *weights = (amx_tile *)(void *)k->room + (p->panel ? half * p->made / AVX512_BLOCKS : 0);
         const block b = {trit_conv_row(c, channel), weights, (int)p->panel, k->start[half],
                          k->sums + half * AVX512_LANES};
         if (channel < c->out->channels) (p->is_bits ? of_bits : of_bytes)[tiles - 1](c, p, at, &b);
@@ -405,10 +249,10 @@ AMX static void convolve_tiles(const trit_call *c, const plan *p, uint32_t y, ui
     store_positions(c, p, y, rows, first * AMX_ROWS, tiles * AMX_ROWS, word, k->sums);
 }
 
-AMX static void convolve_band(const trit_call *c, const plan *p, uint32_t y, uint32_t rows, work *k) {
-    const uint32_t count = tiles_of(c, p->pitch, rows), words = trit_words(c->out->channels);
+AMX static void convolve_band(const trit_call *c, const amx_band *p, uint32_t y, uint32_t rows, work *k) {
+    const uint32_t count = amx_tiles_of(c, p->pitch, rows), words = trit_words(c->out->channels);
     uint32_t groups, tiles = group_tiles(count, &groups), group, word, i;
-    fill_band(c, p, y, rows, k->room + p->made * sizeof(tile));
+    amx_fill_band(c, p, y, rows, k->room + p->made * sizeof(amx_tile));
     for (i = 0; i < groups * words; i++) {
         group = p->panel ? i % groups : i / words; /* weights or pixels again */
         word = p->panel ? i / groups : i % words;
@@ -418,7 +262,7 @@ AMX static void convolve_band(const trit_call *c, const plan *p, uint32_t y, uin
     }
 }
 
-AMX static void convolve(const trit_call *c, const plan *p) {
+AMX static void convolve(const trit_call *c, const amx_band *p) {
     __attribute__((aligned(64))) work k;
     uint32_t y;
     amx_begin();
@@ -428,15 +272,15 @@ AMX static void convolve(const trit_call *c, const plan *p) {
 }
 
 int trit_conv_bits_amx(const trit_call *c) {
-    plan p;
-    if (c->step->lanes != AVX512_LANES || !make_plan(c, &p) || !pays(c, &p)) return trit_conv_bits_avx512(c);
+    amx_band p;
+    if (c->step->lanes != AVX512_LANES || !amx_lay_out(c, &p) || !pays(c, &p)) return trit_conv_bits_avx512(c);
     convolve(c, &p);
     return 1;
 }
 
 int trit_conv_bytes_amx(const trit_call *c) {
-    plan p;
-    if (c->step->lanes != AVX512_LANES || c->step->groups != 1 || c->step->dilation[1] != 1 || !make_plan(c, &p) ||
+    amx_band p;
+    if (c->step->lanes != AVX512_LANES || c->step->groups != 1 || c->step->dilation[1] != 1 || !amx_lay_out(c, &p) ||
         !pays(c, &p))
         return trit_conv_bytes_avx512(c);
     convolve(c, &p);
