@@ -16,11 +16,13 @@ from trit.train.recipe import available, parse_recipe, read_recipe
 
 SHIPPED = [
     "cifar10-binary-resnet",
+    "cifar10-ternary-small",
     "cifar10-ternary-vgg",
     "digits-ternary-mlp",
     "fashion-binary-cnn",
     "fashion-ternary-8bit-cnn",
     "fashion-ternary-cnn",
+    "fashion-ternary-small",
     "kws-ternary-dscnn",
     "metaplastic-classes",
     "metaplastic-mnist-fashion",

@@ -21,7 +21,8 @@ def train(
         str,
         typer.Argument(
             help="digits-ternary-mlp, mnist-binary-mlp, fashion-ternary-cnn, fashion-binary-cnn, "
-            "fashion-ternary-8bit-cnn, cifar10-ternary-vgg, cifar10-binary-resnet, kws-ternary-dscnn, "
+            "fashion-ternary-8bit-cnn, fashion-ternary-small, cifar10-ternary-small, cifar10-ternary-vgg, "
+            "cifar10-binary-resnet, kws-ternary-dscnn, "
             "metaplastic-permuted-mnist, metaplastic-permuted-mnist-10, metaplastic-permuted-mnist-4096, "
             "metaplastic-mnist-fashion, metaplastic-stream-fashion, metaplastic-stream-cifar10, metaplastic-classes, "
             "ep-mnist-mlp, ep-mnist-binary, ep-cifar10-small, ep-cifar10, "
