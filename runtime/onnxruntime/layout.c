@@ -101,7 +101,7 @@ INSTANCE(avx2, AVX2)
 
 int pack_planar(trit_variant variant, const int8_t *x, uint32_t channels, uint32_t pixels, uint32_t kind, uint32_t *z) {
 #if TRIT_HAVE_AVX512
-    if (variant >= TRIT_VARIANT_AVX512) return pack_avx512(x, channels, pixels, kind, z);
+    if (trit_uses_avx512(variant)) return pack_avx512(x, channels, pixels, kind, z);
 #endif
 #if TRIT_HAVE_AVX2
     if (variant == TRIT_VARIANT_AVX2) return pack_avx2(x, channels, pixels, kind, z);
@@ -113,7 +113,7 @@ int pack_planar(trit_variant variant, const int8_t *x, uint32_t channels, uint32
 void unpack_planar(trit_variant variant, const uint32_t *x, uint32_t channels, uint32_t pixels, uint32_t kind,
                    int8_t *z) {
 #if TRIT_HAVE_AVX512
-    if (variant >= TRIT_VARIANT_AVX512) {
+    if (trit_uses_avx512(variant)) {
         unpack_avx512(x, channels, pixels, kind, z);
         return;
     }

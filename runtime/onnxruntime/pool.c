@@ -50,7 +50,7 @@ static int halves(const trit_step *s, int axis, uint32_t in, uint32_t out) {
 
 int pool_planar(const kernel *k, const uint8_t *x, uint8_t *z) {
     const trit_step *s = &k->step;
-    if (s->op != TRIT_OP_MAX_POOL || k->in.kind == TRIT_KIND_INT32 || k->variant < TRIT_VARIANT_AVX512) return 0;
+    if (s->op != TRIT_OP_MAX_POOL || k->in.kind == TRIT_KIND_INT32 || !trit_uses_avx512(k->variant)) return 0;
     if (!halves(s, 0, k->in.height, k->out.height) || !halves(s, 1, k->in.width, k->out.width)) return 0;
     if (VECTOR / 2 % k->in.width != 0 || k->in.height * k->in.width % VECTOR != 0) return 0;
     return pool(k, x, z);

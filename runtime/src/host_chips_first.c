@@ -191,7 +191,7 @@ static void store_word(const trit_call *c, const trit_word *word, const uint32_t
     const uint32_t flip_at = planes * c->out->channels + word->channel / TRIT_WORD_BITS;
     const uint32_t flip = *trit_words_at(c, c->parameters, flip_at), touched = word->touched;
     uint32_t below[TRIT_BLOCK], above[TRIT_BLOCK], i;
-    if (touched) (c->variant == TRIT_VARIANT_AVX512 ? trit_correct_word_avx512 : correct_word)(word, below, above);
+    if (touched) (trit_uses_avx512(c->variant) ? trit_correct_word_avx512 : correct_word)(word, below, above);
     for (i = 0; i < TRIT_BLOCK && !touched; i++, stored += stride) {
         stored[0] = exact[i];
         if (planes == 2) stored[words] = exact[words * TRIT_BLOCK + i];

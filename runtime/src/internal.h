@@ -108,6 +108,11 @@ static inline uint32_t trit_code_bound(const TRIT_FLASH trit_tensor *t) {
     return t->zero_point > above ? t->zero_point : above;
 }
 
+/* Does the variant use AVX-512? AMX's takes AVX-512's kernels where it has none of its own. */
+static inline int trit_uses_avx512(trit_variant variant) {
+    return variant == TRIT_VARIANT_AVX512 || variant == TRIT_VARIANT_AMX;
+}
+
 trit_status trit_check_bound(const trit_call *c, uint64_t bound);
 
 /* Bytes of the parameters of one task: of the output stage, or of the operator itself. */
