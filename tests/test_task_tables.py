@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 
 for package in ("torch", "accelerate", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[train]'")
-import torch
 from typer.testing import CliRunner
 
 from trit.export import reference
@@ -55,13 +53,7 @@ count = 3
 NAMES = ["permuted 1", "permuted 2", "permuted 3"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Steps of so few numbers take longer on more threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

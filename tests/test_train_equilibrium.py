@@ -25,7 +25,7 @@ from trit.train import checkpoint
 from trit.train.data import load_test
 from trit.train.equilibrium import ConvergentNetwork, Nudge, Readout
 from trit.train.equilibrium_check import agreements, through_time
-from trit.train.equilibrium_layers import Dense, Layer, PooledConv, sigmoid
+from trit.train.equilibrium_layers import Dense, Layer, PooledConv
 from trit.train.equilibrium_learning import Estimator, Propagation, estimate, one_hot, propagate
 from trit.train.equilibrium_training import EquilibriumTrainer, FlipRule
 from trit.train.loop import evaluate
@@ -42,6 +42,11 @@ def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+def sigmoid(x: torch.Tensor) -> torch.Tensor:
+    """1/(1 + exp(2 − 4x)): smooth, with slope 1 at its middle x = 1/2."""
+    return torch.sigmoid(4 * x - 2)
 
 
 def network(kind: str, readout: Readout, separate: bool = False, seed: int = 0) -> ConvergentNetwork:

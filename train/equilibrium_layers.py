@@ -19,11 +19,6 @@ def hard_sigmoid(x: Tensor) -> Tensor:
     return (x * 0.5).clamp_(0, 1)
 
 
-def sigmoid(x: Tensor) -> Tensor:
-    """1/(1 + exp(2 − 4x)): smooth, with slope 1 at its middle x = 1/2."""
-    return torch.sigmoid(4 * x - 2)
-
-
 def step(x: Tensor) -> Tensor:
     """1 where x ≥ 1/2, else 0: binary activations."""
     return (x >= 0.5).to(x.dtype)

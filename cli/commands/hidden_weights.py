@@ -54,7 +54,8 @@ def hidden_weights(
             for found in switching(of_task, (pixels[:images], labels[:images]), FRACTIONS, draws, 0, layer or []):
                 curves[name].append(found)
                 status.update(f"{name}: {found.fraction:.0%} of the {found.order} switched")
-    rows = [row for name, found in curves.items() for row in _rows(name, found)]
+    tests = {name: _rows(name, found) for name, found in curves.items()}
+    rows = [row for found in tests.values() for row in found]
     weights = list(_weights(hidden))
     if not json:
         show(f"{model}: magnitudes of the hidden weights", _WEIGHTS, weights)
@@ -63,7 +64,7 @@ def hidden_weights(
     title = f"{model}: accuracy after switching signs, by hidden magnitude"
     show(title, _COLUMNS, rows, json, [note], model=str(model), layers=layer or [], hidden=hidden)
     if plot:
-        hidden_plot(plot, hidden, {name: _rows(name, found) for name, found in curves.items()})
+        hidden_plot(plot, hidden, tests)
 
 
 def _tests(recipe: Recipe, data: Path | None, wanted: list[str]) -> dict[str, DataSet]:
