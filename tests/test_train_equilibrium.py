@@ -173,20 +173,27 @@ BINARY = [
 
 
 def test_binary_weights_flip_by_the_running_gradient() -> None:
-    """Weight by weight: g ← (1 − γ)g + γ∂L/∂w, then w ← −w where sign(w)·g > τ."""
+    """Weight by weight: g ← (1 − γ)g + γ(∂L/∂w)/√v from a random start within ±τ, w ← −w where sign(w)·g > τ."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.nn.Parameter(0.5 * torch.randn(50, generator=generator).sign())
     bias = torch.nn.Parameter(torch.zeros(3))
     optimizer = FlipRule([{"params": [weight], "lr": 0.3}, {"params": [bias], "lr": 0.1, "flips": False}], 0.2)
-    expected, running = weight.detach().tolist(), [0.0] * 50
-    for _ in range(20):
+    expected, square = weight.detach().tolist(), [0.0] * 50
+    torch.manual_seed(1)
+    running = torch.empty(50).uniform_(-0.2, 0.2).tolist()
+    flipped = 0
+    torch.manual_seed(1)
+    for count in range(1, 21):
         weight.grad, bias.grad = torch.randn(50, generator=generator), torch.ones(3)
         optimizer.step()
         for index, gradient in enumerate(weight.grad.tolist()):
-            running[index] = 0.7 * running[index] + 0.3 * gradient
+            square[index] = 0.999 * square[index] + 0.001 * gradient**2
+            deviation = np.sqrt(square[index] / (1 - 0.999**count))
+            running[index] = 0.7 * running[index] + 0.3 * gradient / deviation
             if running[index] * np.sign(expected[index]) > 0.2:
-                expected[index] = -expected[index]
+                expected[index], flipped = -expected[index], flipped + 1
         torch.testing.assert_close(weight.detach(), torch.tensor(expected))
+    assert flipped > 20
     torch.testing.assert_close(bias.detach(), torch.full((3,), -2.0))
 
 
@@ -218,7 +225,6 @@ def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(
         f"quantization.activations={activations}",
         f"equilibrium.readout={readout}",
         f"equilibrium.magnitudes={magnitudes}",
-        f"equilibrium.flip_rates={magnitudes}",
     ]
     recipe = read_recipe("ep-mnist-binary", overrides)
     torch.manual_seed(0)
@@ -240,7 +246,7 @@ def test_what_cannot_be_exported_is_named() -> None:
         "quantization.weights=binary",
         "pixel_scale=0.00390625",
         "equilibrium.magnitudes=[0.5, 0.5, 0.5, 0.5]",
-        "equilibrium.flip_rates=[0.5, 0.5, 0.5, 0.5]",
+        "equilibrium.flip_rate=0.001",
     ]
     with pytest.raises(TritError, match="with convolutions is not exported"):
         unrolled(build(read_recipe("ep-cifar10-small", overrides)))

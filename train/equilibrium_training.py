@@ -13,32 +13,47 @@ from trit.train.equilibrium_learning import Propagation, one_hot, propagate
 from trit.train.loop import DataSet, Trainer
 from trit.train.recipe import Recipe
 
+_KEPT = 0.999  # of the mean square, a step
+_TINY = 1e-8  # of weights that have no gradient
+
 
 class FlipRule(torch.optim.Optimizer):
-    """Binary weights −α, α with one running gradient each, and nothing hidden behind them:
+    """Binary weights −α, α with a running gradient each, and nothing hidden behind them:
 
-        g ← (1 − γ)·g + γ·∂L/∂w,    w ← −w where sign(w)·g > τ
+        v ← 0.999·v + 0.001·(∂L/∂w)²
+        g ← (1 − γ)·g + γ·∂L/∂w / √v,    w ← −w where sign(w)·g > τ
 
     Laydevant et al., "Training dynamical binary neural networks with equilibrium propagation", CVPRW 2021, after
-    Helwegen et al., NeurIPS 2019. A group's `lr` is γ, or where `flips` is False the learning rate of plain gradient
-    descent, as of biases; schedules move either.
+    Helwegen et al., NeurIPS 2019. They have no v, which makes one γ and τ right for all layers (v without the bias of
+    its start, as in Adam), and g begins at zero, where all weights of an output would flip at once: here at random
+    from −τ to τ. A group's `lr` is γ, or where `flips` is False the learning rate of plain gradient descent, as of
+    biases; schedules move either.
     """
 
     def __init__(self, groups: list[dict[str, Any]], threshold: float) -> None:
-        super().__init__(groups, {"lr": 1e-5, "threshold": threshold, "flips": True})
+        super().__init__(groups, {"lr": 3e-4, "threshold": threshold, "flips": True})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for weight in group["params"]:
-                if not group["flips"]:
+                if group["flips"]:
+                    self._flip(weight, group["lr"], group["threshold"])
+                else:
                     weight.sub_(weight.grad, alpha=group["lr"])
-                    continue
-                running = self.state[weight].setdefault("running", torch.zeros_like(weight))
-                running.lerp_(weight.grad, group["lr"])
-                magnitude = weight.flatten()[0].abs()  # α, of all of them
-                flips = running * weight > group["threshold"] * magnitude
-                torch.where(flips, -weight, weight, out=weight)
+
+    def _flip(self, weight: Tensor, rate: float, threshold: float) -> None:
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state.update(steps=0, square=torch.zeros_like(weight))
+            state["running"] = torch.empty_like(weight).uniform_(-threshold, threshold)
+        state["steps"] += 1
+        state["square"].mul_(_KEPT).addcmul_(weight.grad, weight.grad, value=1 - _KEPT)
+        deviation = (state["square"] / (1 - _KEPT ** state["steps"])).sqrt_().add_(_TINY)
+        state["running"].lerp_(weight.grad / deviation, rate)
+        flips = state["running"] * weight.sign() > threshold
+        torch.where(flips, -weight, weight, out=weight)
 
 
 class EquilibriumTrainer(Trainer):
@@ -60,10 +75,8 @@ class EquilibriumTrainer(Trainer):
         training, rule, layers = self.recipe.training, self.recipe.equilibrium, self.convergent.all_layers
         assert rule is not None
         rates = rule.learning_rates or [training.learning_rate] * len(layers)
-        if rule.flip_rates:
-            weights = [
-                {"params": [layer.weight], "lr": rate} for layer, rate in zip(layers, rule.flip_rates, strict=True)
-            ]
+        if rule.flip_rate:
+            weights = [{"params": [layer.weight], "lr": rule.flip_rate} for layer in layers]
             biases = [
                 {"params": [layer.bias], "lr": rate, "flips": False} for layer, rate in zip(layers, rates, strict=True)
             ]

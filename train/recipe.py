@@ -115,8 +115,8 @@ class Equilibrium(Table):
     feedback: Literal["transposed", "separate"] = "transposed"  # weights downwards: W transposed, or of their own
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)  # one a layer; else training's
     magnitudes: list[Annotated[float, Field(gt=0)]] = Field(default_factory=list)  # α of binary weights, one a layer
-    flip_rates: list[Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=list)  # γ of binary weights, likewise
-    flip_threshold: float = Field(1e-5, gt=0)  # τ
+    flip_rate: float = Field(0.0, ge=0, le=1)  # γ of binary weights
+    flip_threshold: float = Field(3e-3, gt=0)  # τ
 
     @field_validator("magnitudes")
     @classmethod
@@ -284,13 +284,13 @@ class Recipe(Table):
         if self.equilibrium is None:
             raise ValueError("equilibrium: missing; a convergent network learns by equilibrium propagation")
         layers = len(self.network.channels) + len(self.network.hidden) + 1
-        for key in ("learning_rates", "magnitudes", "flip_rates"):
+        for key in ("learning_rates", "magnitudes"):
             if len(getattr(self.equilibrium, key)) not in (0, layers):
                 raise ValueError(f"equilibrium.{key}: give one number for each of the {layers} layers")
         binary = self.quantization.weights == "binary"
-        given = [bool(self.equilibrium.magnitudes), bool(self.equilibrium.flip_rates)]
+        given = [bool(self.equilibrium.magnitudes), bool(self.equilibrium.flip_rate)]
         if self.quantization.weights not in ("float32", "binary") or given != [binary, binary]:
-            raise ValueError("quantization.weights: float32, or binary with equilibrium.magnitudes and flip_rates")
+            raise ValueError("quantization.weights: float32, or binary with equilibrium.magnitudes and flip_rate")
         if self.quantization.activations not in ("8-bit", "binary"):
             raise ValueError("quantization.activations: 8-bit (hard sigmoid) or binary (step) in convergent networks")
         if binary and self.quantization.activations == "8-bit" and self.pixel_scale != 1 / 256:
