@@ -56,6 +56,7 @@ DIGITS = [  # seconds a run; fewer steps need a larger m
     "training.learning_rate=0.01",
     "training.metaplasticity=20",
 ]
+TWO_SETS = ["network.hidden=[1024, 1024]", "training.epochs=10"]  # minutes a run; the recipe has 4096 units, 50 epochs
 EXPERIMENTS = {
     "digits": Experiment("three permuted digits, 256 units", "metaplastic-permuted-mnist", TASKS, DIGITS),
     "digits-ternary": Experiment(
@@ -66,12 +67,14 @@ EXPERIMENTS = {
     ),
     "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", TASKS),
     "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
-    "mnist-fashion": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain")),
+    "mnist-fashion": Experiment(
+        "MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain"), TWO_SETS
+    ),
     "fashion-mnist": Experiment(
         "Fashion-MNIST, then MNIST",
         "metaplastic-mnist-fashion",
         ("metaplastic", "plain"),
-        ["data=fashion-mnist", 'tasks.then=["mnist"]'],
+        [*TWO_SETS, "data=fashion-mnist", 'tasks.then=["mnist"]'],
     ),
     "cifar10-small": Experiment("CIFAR-10, small and ternary", "cifar10-ternary-small", ("alone",), seeds=1),
     "fashion-small": Experiment("Fashion-MNIST, small and ternary", "fashion-ternary-small", ("alone",), seeds=1),
