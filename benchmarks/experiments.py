@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,11 +15,18 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from trit.files import read_model
+from trit.inputs import inputs_for
+from trit.targets.deploy import deploy
+from trit.targets.description import load_target
+from trit.train.recipe import read_recipe
 from trit.train.run import train
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 SEEDS = 3
+TARGETS = ("host", "stm32l4r5")  # the second a Cortex-M4
+IMAGES = 2  # that run on each, of every task
 PLAIN = ["training.metaplasticity=0"]
 METHODS = {
     "alone": [],  # the recipe as it is
@@ -101,6 +109,34 @@ def rerun(name: str, method: str, seed: int) -> None:
     command = shlex.join(["trit", "train", recipe, *(part for key in overrides for part in ("--set", key))])
     header: dict[str, Any] = {"command": command, "seed": seed, "date": str(date.today()), "version": version}
     header["threads"] = torch.get_num_threads()
+    if has_packed_weights(recipe, overrides):
+        header["deployed"] = deployed(folder / "model.pt")
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(header) + "\n" + (folder / "history.jsonl").read_text()
     (RESULTS / f"{folder.name}.jsonl").write_text(text)
+
+
+def deployed(model: Path) -> dict[str, str]:
+    """On each target, how many of the images give the reference's bits."""
+    graph = read_model(model)
+    images = inputs_for(graph, IMAGES).images
+    found = {}
+    for target in TARGETS:
+        with tempfile.TemporaryDirectory(prefix="trit-") as folder:
+            done = deploy(graph, load_target(target), Path(folder) / "build", images)
+        found[target] = f"{done.equal} of {done.images}"
+    return found
+
+
+def deployments() -> list[dict[str, str]]:
+    """Of each log of a network with packed weights, what `deployed` found; nothing where it was not asked."""
+    found = []
+    for name, experiment in EXPERIMENTS.items():
+        if has_packed_weights(experiment.recipe, experiment.overrides):
+            paths = [path for method in experiment.methods for path in RESULTS.glob(f"{name}-{method}-seed*.jsonl")]
+            found += [json.loads(path.read_text().splitlines()[0]).get("deployed", {}) for path in paths]
+    return found
+
+
+def has_packed_weights(recipe: str, overrides: list[str]) -> bool:
+    return read_recipe(recipe, overrides).quantization.weights != "float32"

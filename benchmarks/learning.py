@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from benchmarks import device_learning, equilibrium
-from benchmarks.experiments import EXPERIMENTS, SEEDS, logs, rerun
+from benchmarks.experiments import EXPERIMENTS, SEEDS, TARGETS, deployments, logs, rerun
 from benchmarks.learning_small import CIFAR10, FASHION, small
 from benchmarks.report import Row, interleaved, milliseconds, run
 from trit.train.metaplastic import MetaplasticAdam
@@ -44,6 +44,7 @@ def main() -> None:
         "fashion-mnist": lambda: two_sets("fashion-mnist"),
         "cifar10-small": lambda: small(CIFAR10),
         "fashion-small": lambda: small(FASHION),
+        "deployed": deployed,
         "device tasks": device_learning.tasks,
         "device cortex-m4": device_learning.board,
         "equilibrium step": equilibrium.step_cost,
@@ -115,6 +116,16 @@ def two_sets(name: str) -> list[Row]:
         kept = _percent([lines[-1]["accuracy"][test] for lines in logs(name, "metaplastic")])
         rows.append(Row(f"{EXPERIMENTS[name].title}: {test} below alone", alone - kept, "points", bar="≤ 2"))
     return rows
+
+
+def deployed() -> list[Row]:
+    """Networks of the logs that gave the reference's bits on every image that ran on a target."""
+    found = deployments()
+    equal = [[len(set(one[target].split(" of "))) == 1 for one in found if target in one] for target in TARGETS]
+    return [
+        Row(f"networks of the logs with equal bits: {target}", sum(each), "networks", bar=f"≥ {len(found)}")
+        for target, each in zip(TARGETS, equal, strict=True)
+    ]
 
 
 def _mean(name: str, method: str, bar: str = "") -> Row:
