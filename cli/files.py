@@ -28,10 +28,10 @@ def read_model(path: str | os.PathLike[str]) -> Graph:
 
 
 def load(path: str | os.PathLike[str]) -> Session:
-    """A runnable Session of a model.trit or model.onnx. Raises TritError if the file is neither, or damaged."""
+    """A runnable Session of a model.trit, model.onnx or model.pt. Raises TritError if the file is none, or damaged."""
     from trit.runtime import Session
 
-    if read_bytes(path)[:4] == b"TRIT":
+    if Path(path).suffix != ".pt" and read_bytes(path)[:4] == b"TRIT":
         return Session(path)
     from trit.export.plan import to_plan
 

@@ -338,19 +338,23 @@ def test_a_model_too_large_for_its_target_says_by_how_much(
 
 
 @pytest.mark.parametrize(
-    ("words", "package"),
+    ("words", "package", "extra"),
     [
-        ("train digits-ternary-mlp", "torch"),
-        ("train digits-ternary-mlp", "accelerate"),
-        ("export model.pt -o x.onnx", "torch"),
+        ("train digits-ternary-mlp", "torch", "train"),
+        ("train digits-ternary-mlp", "accelerate", "train"),
+        ("export model.pt -o x.onnx", "torch", "train"),
+        ("report run", "altair", "report"),
+        ("report run", "vl_convert", "report"),
     ],
 )
-def test_a_missing_package_is_named_with_its_extra(words: str, package: str, tmp_path: Path) -> None:
+def test_a_missing_package_is_named_with_its_extra(words: str, package: str, extra: str, tmp_path: Path) -> None:
     (tmp_path / "model.pt").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "history.jsonl").write_text('{"epoch": 1, "loss": 1.0, "seconds": 1.0}')
     program = f"import sys; sys.modules[{package!r}] = None; from trit.main import main; main()"
     command = [sys.executable, "-c", program, *words.split()]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stderr == f"trit: {package} is not installed: pip install 'trit[train]' brings it\n"
+    assert done.stderr == f"trit: {package} is not installed: pip install 'trit[{extra}]' brings it\n"
     assert done.returncode == 2
 
 

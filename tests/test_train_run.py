@@ -15,6 +15,7 @@ for package in ("torch", "accelerate", "sklearn"):
     pytest.importorskip(package, reason=f"{package} is not installed: pip install 'trit[train]'")
 import torch
 
+from trit.files import load
 from trit.runtime.errors import TritError
 from trit.train import checkpoint
 from trit.train.loop import Trainer, _shifted, evaluate
@@ -87,6 +88,8 @@ def test_the_saved_network_has_the_accuracy_that_was_said(trained: TrainResult) 
     images, labels = load_test("digits")
     classes = evaluate(network, torch.from_numpy(images)).argmax(1).numpy()
     assert (classes == labels).mean() == trained.accuracy
+    packed = load(trained.model).run(images).reshape(len(images), -1)
+    assert (packed.argmax(1) == labels).mean() == trained.accuracy
     assert recipe.training.epochs == 4  # with the overrides
 
 

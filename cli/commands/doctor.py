@@ -40,6 +40,8 @@ PACKAGES = {  # distributions, each with what it is for, what it is imported as,
     "pooch": ("data sets' downloads", "pooch", "train"),
     "scipy": ("trit target calibrate", "scipy", "calibrate"),
     "matplotlib": ("trit target sweep --plot", "matplotlib", "plot"),
+    "altair": ("trit report", "altair", "report"),
+    "vl-convert-python": ("trit report", "vl_convert", "report"),
     "distributed": ("trit profile --cluster", "distributed", "cluster"),
 }
 

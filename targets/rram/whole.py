@@ -30,6 +30,18 @@ class Programming:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a part of a layer's weights stands."""
+
+    layer: str
+    array: int
+    top: int  # row and column of the array where it begins
+    left: int
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
 class Chip:
     """A chip with a network in it."""
 
@@ -41,13 +53,15 @@ class Chip:
     area: dict[str, float]  # m² by component
     area_origin: Origin
     programming: Programming
+    placements: list[Placement]
 
 
 def chip(graph: Graph, target: Rram) -> Chip:
     """The chip's figures. Raises TritError if the network does not fit it."""
     slots = schedule(graph, target)
     array, logic = target.array, target.logic
-    tiles = [tile for slot in slots for tiles in slot.layer.copies for tile in tiles]
+    named = [(slot.layer.node.name, tile) for slot in slots for tiles in slot.layer.copies for tile in tiles]
+    tiles = [tile for _, tile in named]
     used = len({tile.array for tile in tiles})
     figures = (target.cell.area, target.sense.area, logic.column_area, logic.array_area, logic.chip_area)
     return Chip(
@@ -59,6 +73,7 @@ def chip(graph: Graph, target: Rram) -> Chip:
         area(arrays_on_chip(slots, target), target),
         weakest(figure.origin for figure in figures),
         _programming(tiles, target),
+        [Placement(name, tile.array, tile.top, tile.left, tile.rows, tile.columns) for name, tile in named],
     )
 
 
