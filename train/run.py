@@ -31,7 +31,8 @@ class TrainResult:
     accuracy: float  # on the test set, of the quantized network in evaluation mode; the mean over the tests of tasks
     seconds: float  # of training, over all resumed parts
     model: Path
-    tasks: list[dict[str, Any]] = field(default_factory=list)  # of a recipe with tasks: the lines of its history
+    epochs: list[dict[str, Any]] = field(default_factory=list)  # the lines of its history
+    tasks: list[dict[str, Any]] = field(default_factory=list)  # of a recipe with tasks instead: theirs
 
 
 def train(
@@ -62,7 +63,7 @@ def train(
             tasks = make_tasks(chosen, data)
         from_main(lambda: _make(folder))
         history = learn(chosen, tasks, folder, shown, errors, state)
-        return TrainResult(mean_accuracy(history), history[-1]["seconds"], folder / "model.pt", history)
+        return TrainResult(mean_accuracy(history), history[-1]["seconds"], folder / "model.pt", tasks=history)
     with processes().local_main_process_first():
         train_set, test_set = (load(chosen.data, data, chosen.words) for load in (load_train, load_test))
         validation_set = load_validation(chosen.data, data, chosen.words)
@@ -78,7 +79,7 @@ def train(
     model = folder / "model.pt"
     if trainer.is_main:
         checkpoint.save_model(model, trainer.network, chosen, accuracy)
-    return TrainResult(accuracy, history[-1]["seconds"], model)
+    return TrainResult(accuracy, history[-1]["seconds"], model, history)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from trit.console import stderr
 from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, Task, read_quantity
 from trit.plots import RATES
 from trit.runtime.errors import TritError
+from trit.sparks import bar
 from trit.tables import Column, show, show_json
 from trit.targets.quantities import duration, quantity
 
@@ -130,7 +131,7 @@ def _as_json(result: _Result, bar: float | None) -> dict[str, Any]:
 
 def _print(result: _Result, inputs: str, bar: float | None) -> None:
     profile, accuracy = result.profile, result.accuracy
-    rows = [_row(asdict(layer)) for layer in profile.layers]
+    rows = [_row(asdict(layer), profile.latency) for layer in profile.layers]
     total: dict[str, Any] = {
         "layer": "total",
         "latency": quantity(profile.latency, "s"),
@@ -199,8 +200,9 @@ def _duty_note(duty: Duty) -> str:
     return text
 
 
-def _row(layer: dict[str, Any]) -> dict[str, Any]:
-    return {**layer, "latency": quantity(layer["latency"], "s"), "energy": quantity(layer["energy"], "J")}
+def _row(layer: dict[str, Any], latency: float) -> dict[str, Any]:
+    shown = {"latency": quantity(layer["latency"], "s"), "energy": quantity(layer["energy"], "J")}
+    return {**layer, **shown, "share": bar(layer["latency"] / latency) if latency else ""}
 
 
 MOST_IMAGES = 10_000  # of a Monte Carlo simulation, unless told otherwise
@@ -220,5 +222,6 @@ _COLUMNS = [
     Column("senses", "senses", "{:,}"),
     Column("arrays", "arrays", "{:,}"),
     Column("latency", "latency"),
+    Column("share", "of the time"),
     Column("energy", "energy"),
 ]

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trit.options import Data
+from trit.sparks import sparkline
 from trit.tables import Column, show
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def train(
     processes().destroy_process_group()  # of several; NCCL complains of those that leave without a word
     if not is_main():
         return
+    for name, text in _curves(result.epochs):
+        typer.echo(f"{name:20} {text}")
     tests = list(result.tasks[-1]["accuracy"]) if result.tasks else []
     if tests:
         columns = [Column("task", "after training with"), *(Column(test, test, "{:.2%}") for test in tests)]
@@ -62,6 +66,15 @@ def train(
         show("Accuracy on the tests so far", columns, rows)
     what = f"the mean of {len(tests)} tests" if len(tests) > 1 else "the test set"
     typer.echo(f"{result.accuracy:.2%} on {what} after {result.seconds:.0f} s: {result.model}")
+
+
+def _curves(epochs: list[dict[str, float]]) -> Iterator[tuple[str, str]]:
+    """What each column of the history did over the epochs."""
+    for key in epochs[0] if len(epochs) > 2 else ():
+        if key not in ("epoch", "seconds"):
+            values = [line[key] for line in epochs]
+            form = "{:.4f}" if key == "loss" else "{:.2%}"
+            yield key.replace("_", " "), f"{sparkline(values)}  {form.format(values[0])} → {form.format(values[-1])}"
 
 
 def error_model(faults: Faults) -> ErrorModel:
