@@ -16,7 +16,7 @@ READY := $(VENV)/ready
 FOLDERS := cli cli/commands cli/zoo train train/recipes export export/importer export/operators export/tvm runtime targets targets/firmware targets/microcontroller targets/parts targets/rram
 C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt -o -name '*.cmake')
 
-.PHONY: setup demo test lint amalgamation fuzz fuzz-corpus fuzz-seeds clean
+.PHONY: setup demo test soak lint amalgamation fuzz fuzz-corpus fuzz-seeds clean
 setup: $(READY)
 
 $(BIN)/pip:
@@ -38,6 +38,10 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What takes too long for every change: twenty kills of each command that writes.
+soak: $(READY)
+	@TRIT_KILLS=20 $(BIN)/python -m pytest -n 2 tests/test_killed.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .
