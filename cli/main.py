@@ -64,14 +64,15 @@ app.add_typer(target.target, name="target")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"trit {__version__}")
+        typer.echo(f"trit {__version__}\n{doctor.summary()}")
         raise typer.Exit
 
 
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+        bool,
+        typer.Option("--version", help="Print the version and what is found.", callback=_version, is_eager=True),
     ] = False,
 ) -> None:
     pass

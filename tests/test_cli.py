@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trit import load, shipped_images
+from trit import __version__, load, shipped_images
 from trit.commands.doctor import COMMANDS as COMMANDS_OF_OTHERS
 from trit.commands.doctor import PACKAGES
 from trit.commands.zoo import network_bytes
@@ -55,6 +55,13 @@ def assert_one_line(result: tuple[int, str, str], *expected: str) -> None:
     assert re.fullmatch(r"trit: [^\n]+\n", err), err
     for words in expected:
         assert words in err
+
+
+def test_the_version_says_what_is_found(run: Run) -> None:
+    status, out, _ = run("--version")
+    first, second = out.splitlines()
+    assert status == 0 and first == f"trit {__version__}"
+    assert "kernels" in second and "portable" in second
 
 
 def test_help_names_every_command(run: Run) -> None:

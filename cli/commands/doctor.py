@@ -60,6 +60,14 @@ def doctor(json: Json = False) -> None:
     show("This machine", _COLUMNS, shown, json, notes)
 
 
+def summary() -> str:
+    """One line: the Python, the kernels of this processor, and the packages that are installed."""
+    rows = [_package(name, *known) for name, known in PACKAGES.items()]
+    found = [f"{row['name']} {row['found']}" for row in rows if row["found"]]
+    kernels = _library()["found"] or "no C library"
+    return f"Python {platform.python_version()}, {platform.machine()}; kernels {kernels}; {', '.join(found)}"
+
+
 def _command(name: str, purpose: str, debian: str) -> dict[str, Any]:
     return {"name": name, "for": purpose, "found": shutil.which(name), "get": f"apt-get install {debian}"}
 
