@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from trit.export.graph import Graph, Shape
 from trit.runtime.errors import TritError, known_task
 from trit.runtime.images import as_images
 
+MOST_BYTES = 1 << 30  # of the arrays of a .npz file
 SHIPPED = {"fashion-mnist": "fashion-mnist-test-256.npz"}  # in zoo/: the data set's first 256 test images
 
 
@@ -68,7 +69,8 @@ def read_images(path: Path, shape: Shape) -> tuple[npt.NDArray[np.uint8], npt.ND
     Raises TritError for a file that holds none, or whose images do not fit `shape`.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
+        _check_size(path)
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped, a header cannot ask for more than there is
         arrays = loaded if isinstance(loaded, np.lib.npyio.NpzFile) else {"images": loaded}
         images, labels = as_images(arrays["images"], shape), arrays.get("labels")
     except OSError as error:
@@ -82,6 +84,15 @@ def read_images(path: Path, shape: Shape) -> tuple[npt.NDArray[np.uint8], npt.ND
     if labels is not None and (labels.shape != (len(images),) or labels.dtype.kind not in "iu"):
         raise TritError(f"{path}: labels are {labels.dtype} {labels.shape}; {len(images)} images need as many integers")
     return images, labels if labels is None else labels.astype(np.int64)
+
+
+def _check_size(path: Path) -> None:
+    """Of what a .npz file unpacks to."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MOST_BYTES:
+            raise TritError(f"unpacks to {size:,} bytes; give at most {MOST_BYTES:,}, or a .npy file")
 
 
 _Found = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64] | None, str]

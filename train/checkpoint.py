@@ -23,6 +23,7 @@ from trit.train.recipe import Recipe, recorded_recipe
 
 MAGIC = b"TRITPT1\n"
 _HEADER = len(MAGIC) + 32
+_FOREIGN = "not a model of trit train: it holds something else"
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -40,7 +41,14 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise TritError(f"{path}: not a model of trit train (give the model.pt it wrote)")
     if hashlib.sha256(data[_HEADER:]).digest() != data[len(MAGIC) : _HEADER]:
         raise TritError(f"{path}: damaged or truncated: its checksum does not match")
-    content: dict[str, Any] = torch.load(io.BytesIO(data[_HEADER:]), map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(io.BytesIO(data[_HEADER:]), map_location="cpu", weights_only=True)
+    except (
+        Exception
+    ) as error:  # whatever a file made to look like one makes of torch's reader, which runs no code of it
+        raise TritError(f"{path}: {_FOREIGN} ({type(error).__name__})") from error
+    if not isinstance(content, dict):
+        raise TritError(f"{path}: {_FOREIGN} (a {type(content).__name__})")
     return content
 
 
@@ -67,13 +75,26 @@ def load_model(path: str | os.PathLike[str], task: str | None = None) -> tuple[n
     content = read(path)
     if not {"recipe", "name", "state"} <= content.keys():
         raise TritError(f"{path}: a checkpoint of unfinished training; finish it with trit train --resume")
+    if not all(isinstance(content[key], str) for key in ("recipe", "name")):
+        raise TritError(f"{path}: {_FOREIGN}")
     recipe = recorded_recipe(content["recipe"], content["name"])
+    _check_shapes(path, recipe, content["state"])
     network = build(recipe)
     network.load_state_dict(content["state"])
     if task is not None:
         norms = content.get("norms", {})
         network.load_state_dict(norms[known_task(task, norms)], strict=False)
     return network.eval(), recipe
+
+
+def _check_shapes(path: str | os.PathLike[str], recipe: Recipe, state: Any) -> None:
+    """Before the recipe's network takes memory: only as much as the file has weights for."""
+    with torch.device("meta"):
+        expected = {name: value.shape for name, value in build(recipe).state_dict().items()}
+    found = {name: getattr(value, "shape", None) for name, value in state.items()} if isinstance(state, dict) else {}
+    if found != expected:
+        wrong = sorted(str(name) for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise TritError(f"{path}: its weights are not those of its recipe's network: {', '.join(wrong[:3])}")
 
 
 def load_tasks(path: str | os.PathLike[str]) -> Iterator[tuple[str, nn.Sequential]]:

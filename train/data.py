@@ -13,7 +13,9 @@ import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +27,7 @@ from trit.train import speech
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 SECONDS_TO_ANSWER = 5
+MOST_BYTES = 1 << 30  # of a downloaded file, unpacked
 
 
 @dataclass(frozen=True)
@@ -206,9 +209,17 @@ def _unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
             for member in archive:
                 stream = archive.extractfile(member)
                 if stream is not None:
-                    yield Path(member.name).name, stream.read()
+                    yield Path(member.name).name, _bounded(stream)
     else:
-        yield path.stem, gzip.decompress(path.read_bytes())
+        with gzip.open(path) as unpacked:
+            yield path.stem, _bounded(unpacked)
+
+
+def _bounded(stream: IO[bytes] | gzip.GzipFile) -> bytes:
+    content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"a file of more than {MOST_BYTES:,} bytes")
+    return content
 
 
 def _store(source: Source, folder: Path, name: str, content: bytes) -> None:
@@ -229,10 +240,8 @@ def _idx(path: Path, dimensions: int) -> Images:
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < header:
         raise TritError(f"{path}: not an IDX file of bytes in {dimensions} dimensions")
     shape = tuple(int(size) for size in np.frombuffer(content[4:header], ">u4"))
-    if len(content) - header != int(np.prod(shape)):
-        raise TritError(
-            f"{path}: truncated: {len(content) - header:,} bytes of data instead of {int(np.prod(shape)):,}"
-        )
+    if len(content) - header != prod(shape):
+        raise TritError(f"{path}: truncated: {len(content) - header:,} bytes of data instead of {prod(shape):,}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
