@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
 
+from tests_support import RECIPE
+
 from trit import inputs
 from trit.commands.zoo import network_bytes
 from trit.inputs import read_images
@@ -26,16 +28,6 @@ from trit.runtime.errors import TritError
 from trit.train import checkpoint, data
 
 Run = Callable[..., tuple[int, str, str]]
-RECIPE = """data = "digits"
-[quantization]
-weights = "binary"
-activations = "binary"
-[network]
-kind = "mlp"
-hidden = [HIDDEN]
-[training]
-epochs = 1
-"""
 
 
 class Payload:
@@ -57,7 +49,7 @@ def saved(content: Any) -> bytes:
 
 
 def model(hidden: int, **state: Any) -> bytes:
-    return saved({"recipe": RECIPE.replace("HIDDEN", str(hidden)), "name": "x", "state": state})
+    return saved({"recipe": RECIPE.replace("[8]", f"[{hidden}]"), "name": "x", "state": state})
 
 
 MODELS = {
@@ -67,7 +59,7 @@ MODELS = {
     "nothing": (sealed(b""), "holds something else"),
     "a list": (saved([1]), "holds something else"),
     "a number as recipe": (saved({"recipe": 3, "name": "x", "state": {}}), "holds something else"),
-    "a text as state": (saved({"recipe": RECIPE.replace("HIDDEN", "8"), "name": "x", "state": "y"}), "dense1.weight"),
+    "a text as state": (saved({"recipe": RECIPE, "name": "x", "state": "y"}), "dense1.weight"),
     "no recipe": (saved({"recipe": "data = 3", "name": "x", "state": {}}), "data"),
     "other weights": (model(8, a=torch.ones(1)), "its weights are not those of its recipe's network: a, dense1.weight"),
     "a network of terabytes": (model(1_000_000_000, a=torch.ones(1)), "its weights are not those"),

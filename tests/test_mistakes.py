@@ -13,19 +13,11 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
 pytest.importorskip("unicorn", reason="unicorn is not installed: pip install 'trit[mcu]'")
 
+from tests_support import RECIPE
+
 from trit.commands.zoo import network_bytes
 
 Run = Callable[..., tuple[int, str, str]]
-RECIPE = """data = "digits"
-[quantization]
-weights = "binary"
-activations = "binary"
-[network]
-kind = "mlp"
-hidden = [8]
-[training]
-epochs = 1
-"""
 FILES = {
     "text.onnx": b"no protobuf",
     "empty.onnx": b"",

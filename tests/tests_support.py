@@ -24,6 +24,17 @@ from trit.export.operators import (
 )
 from trit.export.tasks import with_tasks
 
+RECIPE = """data = "digits"
+[quantization]
+weights = "binary"
+activations = "binary"
+[network]
+kind = "mlp"
+hidden = [8]
+[training]
+epochs = 1
+"""
+
 WORD_BOUNDARIES = (1, 31, 32, 33, 63, 64, 65)
 WEIGHT_KINDS: tuple[WeightKind, ...] = ("binary", "ternary", "int8")
 SYNAPSES: tuple[WeightKind, ...] = ("binary", "ternary")  # the weights that RRAM arrays hold
