@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from trit.train.data import load_train
-from trit.train.distributed import is_main
+from trit.train.distributed import is_main, leave
 from trit.train.loop import Trainer
 from trit.train.networks import build
 from trit.train.recipe import parse_recipe
@@ -81,3 +81,4 @@ if __name__ == "__main__":
     found["tasks"] = {"history": learned(folder / "tasks")}
     if is_main():
         torch.save(found, folder / "found.pt")
+    leave()

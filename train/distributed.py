@@ -31,6 +31,18 @@ def processes() -> PartialState:
     return PartialState(cpu=without_gpu())
 
 
+def leave() -> None:
+    """Leave the group once all have come here; of several processes all but the main one end with it.
+
+    Some of gloo's threads outlive the group, and C++ aborts a process that ends normally while one of them runs.
+    """
+    several, main = processes().num_processes > 1, is_main()
+    processes().wait_for_everyone()
+    processes().destroy_process_group()
+    if several and not main:
+        os._exit(0)
+
+
 def is_main() -> bool:
     """Whether this process is the one that writes and prints; alone it is."""
     return bool(processes().is_main_process)

@@ -48,15 +48,13 @@ def train(
     """
     from rich.console import Console
 
-    from trit.train.distributed import is_main, processes
+    from trit.train.distributed import leave
     from trit.train.run import train as run
 
     console = Console(stderr=True)
     folder = out or Path("runs") / Path(recipe).stem
     result = run(recipe, data, folder, set_, resume, console, error_model)
-    processes().destroy_process_group()  # of several; NCCL complains of those that leave without a word
-    if not is_main():
-        return
+    leave()
     for name, text in _curves(result.epochs):
         typer.echo(f"{name:20} {text}")
     tests = list(result.tasks[-1]["accuracy"]) if result.tasks else []

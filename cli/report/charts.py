@@ -42,8 +42,8 @@ def training_curves(trainings: Sequence[Training]) -> list[Picture]:
     words = "Accuracy on the test or validation set after each epoch; a line a run."
     loss_words = "Mean training loss of each epoch; a line a run."
     return [
-        picture("Accuracy", words, accuracy, rows),
-        picture("Loss", loss_words, loss, rows),
+        picture("Accuracy", words, accuracy),
+        picture("Loss", loss_words, loss),
     ]
 
 
@@ -66,7 +66,7 @@ def task_curves(training: Training) -> Picture:
             tooltip=["after:N", "test:N", alt.Tooltip("accuracy:Q", format=".2%")],
         )
     )
-    return picture(training.name, "Accuracy on each task's test after each task that was learned.", drawn, rows)
+    return picture(training.name, "Accuracy on each task's test after each task that was learned.", drawn)
 
 
 def layer_bars(profiles: Sequence[Profile], name: str) -> Picture:
@@ -89,7 +89,7 @@ def layer_bars(profiles: Sequence[Profile], name: str) -> Picture:
     target = choice("target", list(dict.fromkeys(profile.target for profile in profiles)))
     drawn = (bars + missing).add_params(target, choice("quantity", list(METRICS)))
     words = "What each layer takes of the chosen quantity for one image on the chosen target."
-    return picture(name, words, drawn, rows, height=22 * len(order))
+    return picture(name, words, drawn, height=22 * len(order))
 
 
 def _spent(profile: Profile, layer: Layer, quantity: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def arena_map(plan: Plan) -> Picture:
         )
     )
     words = f"The {plan.arena_bytes:,} bytes of the arena upwards, steps to the right: a block is a layer's output."
-    return picture(Path(plan.file).name, words, drawn, rows)
+    return picture(Path(plan.file).name, words, drawn)
 
 
 def confusion_matrix(confusion: Confusion) -> Picture:
@@ -146,7 +146,7 @@ def confusion_matrix(confusion: Confusion) -> Picture:
     numbers = base.mark_text(fontSize=10).encode(text="images:Q", color=colour).transform_filter("datum.images > 0")
     words = "Images of each class (rows) by the class they are taken for (columns)."
     title = f"{Path(confusion.model).name} on {confusion.inputs}"
-    return picture(title, words, cells + numbers, rows, height=26 * len(confusion.rows))
+    return picture(title, words, cells + numbers, height=26 * len(confusion.rows))
 
 
 def _watched(line: Epoch) -> float | None:

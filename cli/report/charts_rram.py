@@ -14,7 +14,7 @@ MOST_ARRAYS = 100  # whose tiles are drawn
 
 
 def operating_points(name: str, points: Points) -> list[Picture]:
-    """Accuracy against the supply, and against the rate of errors."""
+    """The errors of reads against the supply, and accuracy against both."""
     rows: list[dict[str, Any]] = [
         {
             "supply": point.supply,
@@ -26,7 +26,7 @@ def operating_points(name: str, points: Points) -> list[Picture]:
         }
         for point in points.rows
     ]
-    charts = [_errors_over_supply(name, points)]
+    charts = _errors_over_supply(name, points)
     if any(row["accuracy"] is not None for row in rows):
         charts += [_accuracy_over(name, rows, "supply", "supply (V)"), _accuracy_over(name, rows, "error rate", "")]
     return charts
@@ -48,7 +48,7 @@ def chips(profile: Profile) -> Picture:
         )
     )
     words = f"{len(draws)} chips on {profile.accuracy.images} images: the share of them with at most an accuracy."
-    return picture(profile.target, words, drawn, rows)
+    return picture(profile.target, words, drawn)
 
 
 def tiles(profile: Profile) -> Picture:
@@ -86,7 +86,7 @@ def tiles(profile: Profile) -> Picture:
         .add_params(number)
     )
     used = f"{chip.arrays} arrays of {chip.rows} × {chip.columns} synapses, {chip.utilisation:.0%} of them in use"
-    return picture(profile.target, f"{used}. One of the arrays 0 to {last} at a time.", drawn, rows)
+    return picture(profile.target, f"{used}. One of the arrays 0 to {last} at a time.", drawn)
 
 
 def array_use(profile: Profile) -> Picture:
@@ -111,7 +111,7 @@ def array_use(profile: Profile) -> Picture:
             tooltip=["array:O", "layer:N", alt.Tooltip("share:Q", format=".1%")],
         )
     )
-    return picture(profile.target, "The share of each array's synapses that hold a weight, by layer.", drawn, rows)
+    return picture(profile.target, "The share of each array's synapses that hold a weight, by layer.", drawn)
 
 
 def _accuracy_over(name: str, rows: list[dict[str, Any]], key: str, title: str) -> Picture:
@@ -126,16 +126,18 @@ def _accuracy_over(name: str, rows: list[dict[str, Any]], key: str, title: str) 
     )
     spread = base.mark_rule().encode(y=alt.Y("low:Q", title="accuracy"), y2="high:Q")
     words = f"Mean accuracy of the simulated chips against the {key}; bars are one standard deviation."
-    return picture(f"{name}: accuracy against the {key}", words, spread + line, shown)
+    return picture(f"{name}: accuracy against the {key}", words, spread + line)
 
 
-def _errors_over_supply(name: str, points: Points) -> Picture:
+def _errors_over_supply(name: str, points: Points) -> list[Picture]:
     rows = [
         {"supply": point.supply, "error": label, "setting": point.corner, "probability": rate}
         for point in points.rows
         for key, label in RATES.items()
         if (rate := getattr(point, key)) is not None and rate > 0
     ]
+    if not rows:  # reads that never err
+        return []
     alt = altair()
     drawn = (
         chart(rows)
@@ -149,4 +151,4 @@ def _errors_over_supply(name: str, points: Points) -> Picture:
         )
     )
     words = "Probability that a read errs, by kind of error, against the supply."
-    return picture(f"{name}: errors", words, drawn, rows)
+    return [picture(f"{name}: errors", words, drawn)]

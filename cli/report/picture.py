@@ -14,18 +14,17 @@ HEIGHT = 260
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, what it shows in words, and its data as rows, for those who cannot see it or want the numbers."""
+    """A picture, and what it shows in words. Its data are in the specification, for a table of the numbers, too."""
 
     title: str
     description: str
     spec: dict[str, Any]
-    rows: list[dict[str, Any]]
 
 
-def picture(title: str, description: str, chart: Any, rows: list[dict[str, Any]], height: int = HEIGHT) -> Picture:
+def picture(title: str, description: str, chart: Any, height: int = HEIGHT) -> Picture:
     """Of an Altair chart, as wide as its place in the page."""
     spec = chart.properties(width="container", height=height, description=f"{title}: {description}").to_dict()
-    return Picture(title, description, spec, rows)
+    return Picture(title, description, spec)
 
 
 def chart(rows: list[dict[str, Any]]) -> Any:
