@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # The package is installed as links: only C code, data files, and new or removed files need another run.
-FOLDERS := cli cli/commands cli/zoo train train/recipes export export/importer export/operators export/tvm runtime targets targets/firmware targets/microcontroller targets/parts targets/rram
+FOLDERS := cli cli/commands cli/report cli/zoo train train/recipes export export/importer export/operators export/tvm runtime targets targets/firmware targets/microcontroller targets/parts targets/rram
 C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt -o -name '*.cmake')
 
 .PHONY: setup demo test soak lint amalgamation fuzz fuzz-corpus fuzz-seeds clean

@@ -95,8 +95,13 @@ EXPERIMENTS = {
 
 def logs(name: str, method: str) -> list[list[dict[str, Any]]]:
     """The lines of each seed that is there: one an epoch, or one a task."""
+    return [lines[1:] for lines in _files(name, method)]
+
+
+def _files(name: str, method: str) -> list[list[dict[str, Any]]]:
+    """All lines of each seed that is there; the first says how it was made."""
     paths = sorted(RESULTS.glob(f"{name}-{method}-seed*.jsonl"))
-    return [[json.loads(line) for line in path.read_text().splitlines()[1:]] for path in paths]
+    return [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
 
 
 def rerun(name: str, method: str, seed: int) -> None:
@@ -130,12 +135,13 @@ def deployed(model: Path) -> dict[str, str]:
 
 def deployments() -> list[dict[str, str]]:
     """Of each log of a network with packed weights, what `deployed` found; nothing where it was not asked."""
-    found = []
-    for name, experiment in EXPERIMENTS.items():
-        if has_packed_weights(experiment.recipe, experiment.overrides):
-            paths = [path for method in experiment.methods for path in RESULTS.glob(f"{name}-{method}-seed*.jsonl")]
-            found += [json.loads(path.read_text().splitlines()[0]).get("deployed", {}) for path in paths]
-    return found
+    return [
+        lines[0].get("deployed", {})
+        for name, experiment in EXPERIMENTS.items()
+        if has_packed_weights(experiment.recipe, experiment.overrides)
+        for method in experiment.methods
+        for lines in _files(name, method)
+    ]
 
 
 def has_packed_weights(recipe: str, overrides: list[str]) -> bool:

@@ -43,9 +43,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise TritError(f"{path}: damaged or truncated: its checksum does not match")
     try:
         content = torch.load(io.BytesIO(data[_HEADER:]), map_location="cpu", weights_only=True)
-    except (
-        Exception
-    ) as error:  # whatever a file made to look like one makes of torch's reader, which runs no code of it
+    except Exception as error:  # torch's reader raises whatever a made-up file leads it to; it runs no code of it
         raise TritError(f"{path}: {_FOREIGN} ({type(error).__name__})") from error
     if not isinstance(content, dict):
         raise TritError(f"{path}: {_FOREIGN} (a {type(content).__name__})")

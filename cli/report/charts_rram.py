@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from trit.plots import RATES
 from trit.report.picture import Picture, altair, chart, percent, picture
 from trit.report.sources import Points, Profile
 from trit.targets.quantities import quantity
 
-RATES = {"sign": "±1 → ∓1", "lost": "±1 → 0", "raised": "0 → ±1", "flip": "binary flip"}
+AXES = {"supply": "supply (V)", "error rate": "error rate"}  # that accuracy is drawn over
 MOST_ARRAYS = 100  # whose tiles are drawn
 
 
@@ -20,15 +21,16 @@ def operating_points(name: str, points: Points) -> list[Picture]:
             "supply": point.supply,
             "setting": f"{point.corner}, {point.temperature:g} °C, {quantity(point.read_time, 's')}",
             "accuracy": point.accuracy,
-            "low": None if point.accuracy is None else point.accuracy - (point.spread or 0.0),
-            "high": None if point.accuracy is None else point.accuracy + (point.spread or 0.0),
+            "low": point.accuracy - (point.spread or 0.0),
+            "high": point.accuracy + (point.spread or 0.0),
             "error rate": max(getattr(point, key) or 0.0 for key in RATES),
         }
         for point in points.rows
+        if point.accuracy is not None
     ]
     charts = _errors_over_supply(name, points)
-    if any(row["accuracy"] is not None for row in rows):
-        charts += [_accuracy_over(name, rows, "supply", "supply (V)"), _accuracy_over(name, rows, "error rate", "")]
+    if rows:
+        charts += [_accuracy_over(name, rows, key, title) for key, title in AXES.items()]
     return charts
 
 
@@ -117,9 +119,9 @@ def array_use(profile: Profile) -> Picture:
 def _accuracy_over(name: str, rows: list[dict[str, Any]], key: str, title: str) -> Picture:
     alt = altair()
     logarithmic = key == "error rate"
-    shown = [row for row in rows if row["accuracy"] is not None and (not logarithmic or row[key] > 0)]
+    shown = [row for row in rows if row[key] > 0 or not logarithmic]
     scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
-    base = chart(shown).encode(x=alt.X(f"{key}:Q", title=title or key, scale=scale), color="setting:N")
+    base = chart(shown).encode(x=alt.X(f"{key}:Q", title=title, scale=scale), color="setting:N")
     line = base.mark_line(point=True).encode(
         y=percent("accuracy"),
         tooltip=["setting:N", f"{key}:Q", alt.Tooltip("accuracy:Q", format=".2%")],

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 
 from trit import __version__
@@ -98,7 +96,7 @@ def _targets(profiles: Profiles) -> Table:
     headings = ["target", "accuracy", "latency", "energy", "flash", "RAM", "arrays", "area"]
     rows = [_target(profile) for profile in profiles.profiles]
     used = [0, *(column for column in range(1, len(headings)) if any(row[column].text for row in rows))]
-    notes = [f"{target}: {', '.join(texts)}" for target, texts in _notes(profiles.profiles)]
+    notes = [f"{profile.target}: {', '.join(profile.notes)}" for profile in profiles.profiles if profile.notes]
     return Table(
         f"{Path(profiles.model).name} on {profiles.inputs}",
         [headings[column] for column in used],
@@ -120,11 +118,6 @@ def _target(profile: Profile) -> list[Cell]:
         Cell(str(chip.arrays), chip.arrays) if chip else Cell(""),
         Cell(f"{area * 1e6:.3g} mm²", area, chip.area_origin) if chip else Cell(""),
     ]
-
-
-def _notes(profiles: Sequence[Profile]) -> list[tuple[str, list[str]]]:
-    pairs = [(profile.target, note) for profile in profiles for note in profile.notes]
-    return [(target, [note for _, note in group]) for target, group in groupby(pairs, key=lambda pair: pair[0])]
 
 
 def _verification(found: Verification) -> Table:
