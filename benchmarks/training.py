@@ -24,6 +24,7 @@ from trit.train.layers import BinaryActivation, QuantConv2d, QuantLinear, Ternar
 from trit.train.loop import Trainer
 from trit.train.networks import build
 from trit.train.recipe import Cnn, Recipe, read_recipe
+from trit.train.run import keep_freed_memory
 
 LARQ = os.environ.get("TRIT_LARQ")
 ROUNDS = 30
@@ -32,6 +33,7 @@ Replace = Callable[[nn.Module], nn.Module]
 
 
 def main() -> None:
+    keep_freed_memory()  # as trit train does
     work = {
         f"{recipe}, {precision}": lambda recipe=recipe, precision=precision: step_cost(recipe, precision)
         for recipe in ("fashion-ternary-cnn", "fashion-binary-cnn")

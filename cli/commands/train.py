@@ -49,10 +49,12 @@ def train(
     from rich.console import Console
 
     from trit.train.distributed import leave
+    from trit.train.run import keep_freed_memory
     from trit.train.run import train as run
 
     console = Console(stderr=True)
     folder = out or Path("runs") / Path(recipe).stem
+    keep_freed_memory()
     result = run(recipe, data, folder, set_, resume, console, error_model)
     leave()
     for name, text in _curves(result.epochs):
