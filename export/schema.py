@@ -17,9 +17,9 @@ from trit.runtime.errors import TritError
 
 
 class Table(BaseModel):
-    """A TOML table: unknown keys are errors, values do not change."""
+    """A TOML table: unknown keys are errors, numbers are finite, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 _Schema = TypeVar("_Schema", bound=BaseModel)
@@ -70,6 +70,8 @@ def apply_override(table: dict[str, Any], override: str, what: str) -> tuple[str
     Raises TritError where that is none, or passes through something that is no table.
     """
     key, separator, value = override.partition("=")
+    if len(override.splitlines()) > 1 or override.endswith("\n"):  # a model notes it as one line
+        raise TritError(f"--set {override!r}: give KEY=VALUE in one line")
     if not separator or not key:
         raise TritError(f"--set {override}: give KEY=VALUE, e.g. training.epochs=3")
     *tables, last = key.strip().split(".")

@@ -98,10 +98,10 @@ def read_target(name: str, overrides: Iterable[str] = ()) -> tuple[type[Target],
     what = f"target {label}"
     table = parse_toml(text, what)
     kind = table.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise TritError(f"{what}: kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
     folder = Path(name).parent if name.endswith(".toml") else Path(str(files("trit.targets")))
-    table = with_parts(table, folder)
+    table = with_parts(table, folder, what)
     for override in overrides:
         apply_override(table, override, what)
     return _KINDS[kind], table, label

@@ -8,24 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from trit.export.schema import parse_toml, read_toml
+from trit.runtime.errors import TritError
 from trit.targets.rram.chip import PARTS
 
 
-def with_parts(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+def with_parts(table: dict[str, Any], folder: Path, what: str) -> dict[str, Any]:
     """The table with its parts in place; what they and it call files are paths from their own folder.
 
     A section that is a text is the part of that name; one with the key `include` is that part with its other keys
-    replaced. A part is a name of targets/parts/, or a path from `folder` that ends in .toml. Raises TritError for one
-    that does not exist or is no TOML.
+    replaced. A part is a name of targets/parts/, or a path from `folder` that ends in .toml. `what` names the table in
+    the TritError raised for one that does not exist or is no TOML.
     """
     whole = _rooted(table, folder)
     for key in PARTS:
         match table.get(key):
             case str(name):
-                whole[key] = _part(name, folder)
+                whole[key] = _part(name, folder, f"{what}: {key}")
             case {"include": str(name)}:
                 others = {name: value for name, value in table[key].items() if name != "include"}
-                whole[key] = _replaced(_part(name, folder), _rooted(others, folder))
+                whole[key] = _replaced(_part(name, folder, f"{what}: {key}"), _rooted(others, folder))
     return whole
 
 
@@ -41,11 +42,14 @@ def _replaced(table: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _part(name: str, folder: Path) -> dict[str, Any]:
+def _part(name: str, folder: Path, what: str) -> dict[str, Any]:
     home = files("trit.targets") / "parts"
     where = folder / name if name.endswith(".toml") else Path(str(home)) / f"{name}.toml"
-    text, label = read_toml(str(where) if name.endswith(".toml") else name, home, "part")
-    return _rooted(parse_toml(text, f"part {label}"), where.parent)
+    try:
+        text, label = read_toml(str(where) if name.endswith(".toml") else name, home, "part")
+        return _rooted(parse_toml(text, f"part {label}"), where.parent)
+    except TritError as error:
+        raise TritError(f"{what}: {error}") from error
 
 
 def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:

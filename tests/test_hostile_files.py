@@ -25,7 +25,7 @@ from trit import inputs
 from trit.commands.zoo import network_bytes
 from trit.inputs import read_images
 from trit.runtime.errors import TritError
-from trit.train import checkpoint, data
+from trit.train import checkpoint, data, speech
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -119,6 +119,29 @@ def test_any_sizes_of_an_idx_file_are_checked(
         assert data._idx(path, 3).shape == tuple(sizes)
     except TritError as error:
         assert "truncated" in str(error)
+
+
+HEADER = b"RIFF" + struct.pack("<I4s4sIHHIIHH", 2**32 - 1, b"WAVE", b"fmt ", 16, 1, 1, 16000, 32000, 2, 16)
+
+
+@given(
+    st.binary(max_size=12),
+    st.lists(st.tuples(st.integers(0, len(HEADER) - 1), st.integers(0, 255)), max_size=4),
+    st.sampled_from([0, 4, 12, len(HEADER)]),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_recording_is_sound_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, damage: list[tuple[int, int]], kept: int, size: int
+) -> None:
+    header = bytearray(HEADER)
+    for place, value in damage:
+        header[place] = value
+    path = tmp_path_factory.getbasetemp() / "any.wav"
+    path.write_bytes(header[:kept] + b"data" + struct.pack("<I", size) + content)
+    try:
+        assert speech._read(path).shape == (16000,)
+    except TritError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
 
 
 def test_sizes_whose_product_overflows_are_checked(tmp_path: Path) -> None:
