@@ -39,9 +39,9 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What takes too long for every change: twenty kills of each command that writes.
+# What takes too long for every change: twenty kills of each command that writes, a million inferences.
 soak: $(READY)
-	@TRIT_KILLS=20 $(BIN)/python -m pytest -n 2 tests/test_killed.py
+	@TRIT_KILLS=20 TRIT_INFERENCES=1000000 $(BIN)/python -m pytest -n 2 tests/test_killed.py tests/test_long_run.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .
