@@ -75,6 +75,9 @@ def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.M
         case [Value() as value] if node.op == "call_module":
             path = str(node.target)
             return _module(lowering.name_of(path), modules[path], value, lowering)
+        case [Value() as first, Value() as second] if node.op == "call_module":
+            path = str(node.target)
+            return _module_of_two(lowering.name_of(path), modules[path], first, second, lowering)
         case [Value() as value] if node.target in _SIGNS:
             return layers.sign(lowering.name_of(node.name), value, lowering)
         case [Value() as left, Value() as right] if node.target in _ADDITIONS and not node.kwargs:
@@ -117,10 +120,23 @@ def _module(path: str, module: nn.Module, value: Value, lowering: Lowering) -> V
                     f"layer {path} reads clipped values: put an activation behind the Hardtanh or ReLU before it"
                 )
             return lower_module(path, module, value, lowering)
+    if any(type(module).__name__ in kinds for kinds, _ in layers.LAYERS_OF_TWO):
+        raise GraphError(f"layer {path} ({type(module).__name__}) takes two values, not by keyword")
     raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
 
 
-_SUPPORTED = ", ".join(name for kinds, _ in layers.LAYERS for name in kinds)
+def _module_of_two(path: str, module: nn.Module, first: Value, second: Value, lowering: Lowering) -> Value:
+    for kinds, lower_module in layers.LAYERS_OF_TWO:
+        if type(module).__name__ in kinds:
+            if first.limits or second.limits:
+                raise GraphError(
+                    f"layer {path} reads clipped values: put an activation behind the Hardtanh or ReLU before it"
+                )
+            return lower_module(path, module, first, second, lowering)
+    raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
+
+
+_SUPPORTED = ", ".join(name for kinds, _ in (*layers.LAYERS, *layers.LAYERS_OF_TWO) for name in kinds)
 
 
 def _finish(lowering: Lowering, value: Any) -> Graph:

@@ -14,7 +14,18 @@ import numpy as np
 from trit.export.exact import Channel, thresholds
 from trit.export.graph import GraphError, Int8Array, Pads, Pair, Shape, Tensor, WeightKind
 from trit.export.lowering import Lowering, Value
-from trit.export.operators import SUM_ZERO_POINT, Add, Concat, Conv, MaxPool, Rescale, SumPool, Threshold, window_shape
+from trit.export.operators import (
+    SUM_ZERO_POINT,
+    Add,
+    Concat,
+    Conv,
+    MaxPool,
+    MaxUnpool,
+    Rescale,
+    SumPool,
+    Threshold,
+    window_shape,
+)
 from trit.export.rescaling import Inexact, rescaling
 from trit.export.weights import grid_weights
 
@@ -180,6 +191,26 @@ def max_pool(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
     return replace(value, tensor=lowering.append(node, source.kind, shape, source.zero_point))
 
 
+def max_unpool(path: str, module: Any, value: Value, sums: Value, lowering: Lowering) -> Value:
+    source, target = lowering.tensors[value.tensor], lowering.tensors[sums.tensor]
+    if value.flat or sums.flat:
+        raise GraphError(f"layer {path}: unpools flattened values")
+    if source.kind != "uint8" or value.common_scale() is None:
+        raise GraphError(f"layer {path}: what it unpools has no 8-bit codes: put an EightBitActivation before it")
+    if target.kind != "int32":
+        raise GraphError(
+            f"layer {path}: unpools to maxima of {target.kind}; it takes a layer's sums, before activation"
+        )
+    # The largest real value is the largest integer only where the affine function rises.
+    if min(channel.a for channel in sums.channels) <= 0:
+        raise GraphError(
+            f"layer {path}: unpools to maxima of sums that batch norm turns round: keep its weights positive"
+        )
+    node = MaxUnpool(path, value.tensor, f"{path}.out", sums.tensor, _pair(module.kernel, 1))
+    shape = node.check(source, target).shape
+    return replace(value, tensor=lowering.append(node, "uint8", shape, source.zero_point))
+
+
 def average_pool(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
     source = lowering.tensors[value.tensor]
     kernel, stride, padding = _window(path, module, source.shape)
@@ -262,6 +293,7 @@ def identity(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
 
 
 Lower = Callable[[str, Any, Value, Lowering], Value]
+LowerOfTwo = Callable[[str, Any, Value, Value, Lowering], Value]
 LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("Pixels",), pixels),
     (("QuantConv1d", "QuantConv2d", "Conv1d", "Conv2d"), convolution),
@@ -278,6 +310,7 @@ LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("Flatten",), flatten),
     (("Identity", "Dropout", "Dropout1d", "Dropout2d"), identity),
 ]
+LAYERS_OF_TWO: list[tuple[tuple[str, ...], LowerOfTwo]] = [(("MaxUnpool",), max_unpool)]
 # Clipping commutes with these alone.
 AFTER_CLIPPING = (binary_activation, ternary_activation, eight_bit_activation, max_pool, flatten, identity)
 

@@ -23,7 +23,7 @@ from trit.export.check import accumulator_ranges, validate
 from trit.export.graph import ONNX_TYPES, Array, Graph, GraphError, Node, Tensor
 from trit.export.onnx_functions import DOMAIN, EXACT_FLOAT32, IR_VERSION, OPSET, VERSION, used_functions
 from trit.export.onnx_fused import fuse_calls
-from trit.export.operators import Add, Concat, Rescale
+from trit.export.operators import Add, Concat, MaxUnpool, Rescale
 from trit.runtime.files import write_atomic
 
 TASK = "task"  # the input for the task's index
@@ -31,6 +31,7 @@ DIGEST_KEY = "trit_sha256"
 # The key and its 64-character value as protobuf lays them out: field 2, length 64.
 DIGEST_PATTERN = re.compile(re.escape(DIGEST_KEY.encode() + b"\x12\x40") + rb"([0-9a-f]{64})")
 NO_DIGEST = "0" * 64
+IN_INTEGERS = (Add, Concat, MaxUnpool, Rescale)  # operators whose functions do not compute in float32
 
 
 def write_onnx(graph: Graph, path: str | os.PathLike[str]) -> None:
@@ -157,7 +158,7 @@ def _metadata(graph: Graph) -> dict[str, str]:
     return {**{f"trit.{key}": value for key, value in graph.metadata.items()}, **fixed, DIGEST_KEY: NO_DIGEST}
 
 
-def check_exactness(graph: Graph, in_integers: tuple[type[Node], ...] = (Add, Concat, Rescale)) -> None:
+def check_exactness(graph: Graph, in_integers: tuple[type[Node], ...] = IN_INTEGERS) -> None:
     """Raise GraphError where float32 cannot hold what it computes: all operators but those that stay `in_integers`."""
     for each in graph.of_tasks():
         _check_exactness(each, in_integers)

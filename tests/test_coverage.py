@@ -87,6 +87,14 @@ def beside(build: Builder, operator: str, kind: Kind) -> None:
     getattr(build, operator)(first)
 
 
+def unpool(build: Builder, kind: Kind) -> None:
+    """MaxUnpool of what is left of windows that leave a row out, to the maxima of a tensor of this kind."""
+    values = build.max_pool((3, 2), (3, 2))
+    sums = source(build, kind)
+    build.last = values
+    build.max_unpool(sums, (3, 2))
+
+
 CONVS = {f"{w} conv, {geometry}": conv_case(w, geometry) for w in WEIGHT_KINDS for geometry in GEOMETRIES}
 POOLS: dict[str, Case] = {
     f"{pool}, {geometry}": case
@@ -101,6 +109,7 @@ POOLS: dict[str, Case] = {
 }
 OTHERS: dict[str, Case] = {
     **{f"{o} {k}": partial(beside, operator=o, kind=k) for o in ("add", "concat") for k in KINDS},
+    **{f"max_unpool {kind}": partial(unpool, kind=kind) for kind in KINDS},
     **{f"threshold to {kind}": lambda build, kind=kind: build.threshold(kind) for kind in ("binary", "ternary")},
     **{f"rescale to zero point {zero}": lambda build, zero=zero: build.rescale(zero) for zero in (0, 128)},
     "scores": lambda build: build.scores(),
@@ -118,6 +127,10 @@ def refusal(kind: Kind, case: str) -> str | None:
         return f"cannot rescale {kind}"
     if case == "scores" and kind != "int32":
         return f"cannot score {kind}"
+    if case.startswith("max_unpool") and kind != "uint8":
+        return f"cannot unpool {kind}"
+    if case.startswith("max_unpool") and case != "max_unpool int32":
+        return f"unpools to the maxima of {case.split()[1]}, not of int32 sums"
     if case.startswith("concat") and case != f"concat {kind}":
         return f"joins {case.split()[1]} and {kind}"
     return None

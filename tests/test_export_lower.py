@@ -22,11 +22,13 @@ from trit.export.lower import lower
 from trit.export.onnx_reader import parse_onnx
 from trit.export.onnx_writer import onnx_bytes
 from trit.export.operators import Concat, Conv, MaxPool, Rescale
+from trit.targets.verify import verify
 from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
     EightBitActivation,
     Int8Weights,
+    MaxUnpool,
     Pixels,
     QuantConv1d,
     QuantConv2d,
@@ -226,6 +228,46 @@ def test_a_maximum_is_taken_of_codes() -> None:
     assert (graph.tensors[pool.input].kind, graph.tensors[pool.output].kind) == ("uint8", "uint8")
 
 
+class Unpools(nn.Module):
+    """The states of a pooled layer act down through its pool, as in a convergent network."""
+
+    def __init__(self, kernel: int | tuple[int, int], zero_point: int) -> None:
+        super().__init__()
+        self.up, self.down = QuantConv2d(2, 33, 3, ternary(), padding=1), QuantConv2d(33, 6, 3, BinaryWeights())
+        self.other = QuantConv2d(2, 33, 3, BinaryWeights(scaled=True), bias=True, padding=1)
+        self.pool, self.norm, self.unpool = nn.MaxPool2d(kernel), nn.BatchNorm2d(33), MaxUnpool(kernel)
+        self.act, self.out = EightBitActivation(1 / 16, zero_point), EightBitActivation(1 / 4)
+        self.average, self.dense = nn.AdaptiveAvgPool2d(1), QuantLinear(6, 3, ternary())
+
+    def forward(self, x: Tensor) -> Tensor:
+        sums = self.up(x)
+        states = self.act(self.norm(self.pool(sums)))
+        back = self.down(self.unpool(states, sums)) + self.down(self.unpool(states, self.other(x)))
+        return self.dense(torch.flatten(self.out(self.average(back)), 1))
+
+
+@pytest.mark.parametrize(("kernel", "zero_point"), [(2, 0), (2, 128), ((3, 2), 255), (1, 3)])
+def test_unpooling(kernel: int | tuple[int, int], zero_point: int) -> None:
+    network = settle(Unpools(kernel, zero_point), (2, 7, 9))
+    graph = assert_same_meaning(network, (2, 7, 9))
+    unpools = [node for node in graph.nodes if type(node).__name__ == "MaxUnpool"]
+    assert [node.name for node in unpools] == ["unpool", "unpool:2"]
+    assert {graph.tensors[node.output].zero_point for node in unpools} == {zero_point}
+    few = np.random.default_rng(0).integers(0, 2, (8, 2, 7, 9), dtype=np.uint8)  # with many equal maxima
+    images = np.concatenate([few, np.random.default_rng(1).integers(0, 256, few.shape, dtype=np.uint8)])
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images).double()).numpy()
+    scores = reference.run(graph, images).reshape(expected.shape)
+    np.testing.assert_allclose(scores, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
+
+
+def test_unpooling_in_every_executor() -> None:
+    graph = lower(settle(Unpools(2, 7), (2, 7, 9)), (2, 7, 9))
+    images = np.random.default_rng(1).integers(0, 3, (4, 2, 7, 9), dtype=np.uint8)
+    statuses = {verdict.executor: verdict.status for verdict in verify(graph, images)}
+    assert set(statuses.values()) <= {"equal", "skipped"}, statuses
+
+
 def test_depthwise_and_grouped() -> None:
     network = nn.Sequential(
         QuantConv2d(3, 33, 3, BinaryWeights()),
@@ -350,6 +392,12 @@ def conv(kernel: int = 1) -> QuantConv2d:
     return QuantConv2d(1, 2, kernel, ternary())
 
 
+def unpooling(forward: Callable[[nn.Module, Tensor], Tensor], kernel: int = 1) -> nn.Module:
+    norm = nn.BatchNorm2d(2)
+    nn.init.constant_(norm.weight, -1.0)
+    return Calls(forward, u=MaxUnpool(kernel), c=conv(), a=EightBitActivation(), n=norm, r=nn.ReLU())
+
+
 UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "a layer of torch": (
         nn.Sequential(nn.Flatten(), nn.Sequential(nn.Softplus())),
@@ -442,6 +490,31 @@ UNSUPPORTED: dict[str, tuple[nn.Module, str]] = {
     "joined clips": (
         Calls(lambda m, x: m.b(torch.cat([m.a(m.c(x)), m.c(x)], 1)), a=nn.Hardtanh(), b=BinaryActivation(), c=conv()),
         "cat: joins clipped values",
+    ),
+    "an unpooled sum": (unpooling(lambda m, x: m.u(m.c(x), m.c(x))), "layer u: what it unpools has no 8-bit codes"),
+    "maxima of codes": (
+        unpooling(lambda m, x: m.u(m.a(m.c(x)), m.a(m.c(x)))),
+        "layer u: unpools to maxima of uint8; it takes a layer's sums",
+    ),
+    "maxima of what falls": (
+        unpooling(lambda m, x: m.u(m.a(m.c(x)), m.n(m.c(x)))),
+        "layer u: unpools to maxima of sums that batch norm turns round",
+    ),
+    "maxima of clipped sums": (
+        unpooling(lambda m, x: m.u(m.a(m.c(x)), m.r(m.c(x)))),
+        "layer u reads clipped values",
+    ),
+    "windows of another size": (
+        unpooling(lambda m, x: m.u(m.a(m.c(x)), m.c(x)), 2),
+        r"u: unpools \(2, 3, 3\) to \(2, 3, 3\), which has windows for \(2, 1, 1\)",
+    ),
+    "sums by keyword": (
+        unpooling(lambda m, x: m.u(m.a(m.c(x)), sums=m.c(x))),
+        r"layer u \(MaxUnpool\) takes two values, not by keyword",
+    ),
+    "maxima of flattened sums": (
+        unpooling(lambda m, x: m.u(m.a(m.c(x)), torch.flatten(m.c(x), 1))),
+        "layer u: unpools flattened values",
     ),
     "sums of two scales": (
         Calls(

@@ -135,6 +135,7 @@ def test_a_forged_file_is_checked_all_the_same(monkeypatch: pytest.MonkeyPatch) 
                     "Threshold",
                     "Rescale",
                     "MaxPool",
+                    "MaxUnpool",
                     "Add",
                     "Concat",
                     "Scores",

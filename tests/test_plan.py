@@ -139,6 +139,35 @@ def test_only_add_writes_in_place_and_only_exactly() -> None:
         assert not accepts(seal(changed.tobytes()))
 
 
+def test_max_unpool_takes_codes_and_sums_alone() -> None:
+    """One kernel, which is the stride, no parameters, and its output over neither input."""
+    build = builder(np.random.default_rng(0), (1, 5, 4))
+    sums = build.conv(4, "binary")
+    build.max_pool()
+    build.rescale(7)
+    build.max_unpool(sums)
+    build.dense(2, "binary")
+    build.scores()
+    plan = words(to_plan(build.graph(), 1))
+    steps = Session(plan.tobytes()).steps
+    index = next(step.index for step in steps if step.operator == "MaxUnpool")
+    step, tensors = HEADER_WORDS + STEP_WORDS * index, int(plan[10]) // 4
+    values, output = tensors + TENSOR_WORDS * int(plan[step + 2]), tensors + TENSOR_WORDS * (index + 1)
+    other = tensors + TENSOR_WORDS * int(plan[step + 3])
+    plan[7] = 2 * int(plan[7])  # room enough in the arena
+    assert accepts(seal(plan.tobytes()))
+    kernel = int(plan[step + 4])
+    for at, value in (
+        *((step + 2, plan[step + 3]), (step + 3, plan[step + 2]), (step + 4, kernel + 1), (step + 5, kernel + 1)),
+        *((step + 6, 2), (step + 7, 1), (step + 8, 1), (step + 9, 1), (step + 14, plan[2] - 64)),
+        *((output + 1, 3), (output + 2, 4), (output + 4, 8), (output + 5, 1)),
+        *((output + 6, plan[values + 6]), (output + 6, plan[other + 6])),
+    ):
+        changed = plan.copy()
+        changed[at] = value
+        assert not accepts(seal(changed.tobytes())), (at - step, at - output)
+
+
 @pytest.mark.parametrize("groups", [1, 7])
 def test_int8_weights_that_cannot_be_are_refused(groups: int) -> None:
     """-128, which the bounds leave out, and bytes behind the last weight: of a row or of a depthwise tap."""

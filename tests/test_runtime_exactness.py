@@ -102,6 +102,22 @@ def test_concat_at_word_boundaries(kind: str, channels: int) -> None:
         assert_same_bits(graph, random_input(graph, 2, rng))
 
 
+@pytest.mark.parametrize("size", [(6, 8), (7, 9), (2, 3)])
+@pytest.mark.parametrize("channels", WORD_BOUNDARIES)
+def test_unpooling_of_equal_maxima(channels: int, size: tuple[int, int]) -> None:
+    """Sums of few values, so that most windows have their maximum more than once; rows and columns left over."""
+    rng = np.random.default_rng(channels)
+    for zero_point, kernel in ((0, (2, 2)), (3, (1, 3)), (255, (2, 1)), (128, (1, 1))):
+        build = builder(rng, (1, *size), 1)
+        sums = build.conv(channels, "ternary", (1, 1), padding=(0, 0, 0, 0))
+        build.max_pool(kernel, kernel)
+        build.rescale(zero_point)
+        build.max_unpool(sums, kernel)
+        build.conv(5, "ternary")
+        graph = score(build)
+        assert_same_bits(graph, rng.integers(0, 3, (4, 1, *size), dtype=np.uint8))
+
+
 @pytest.mark.parametrize("channels", [*WORD_BOUNDARIES, 96])
 @pytest.mark.parametrize("zero_point", [0, 128, 255])
 def test_rescaling_at_its_limits(channels: int, zero_point: int) -> None:

@@ -16,6 +16,7 @@ from trit.export.operators import (
     Concat,
     Conv,
     MaxPool,
+    MaxUnpool,
     Rescale,
     Scores,
     SumPool,
@@ -122,9 +123,15 @@ class Builder:
         name, output = self._names("maxpool")
         flags = None if self.rng.random() < 0.3 else self.rng.random(self.last.shape[0]) < 0.4
         padding = (pad, pad, pad, pad)
-        node = MaxPool(name, self.last.name, output, kernel, stride, padding, flags)
+        some = flags is not None and flags.any()
+        node = MaxPool(name, self.last.name, output, kernel, stride, padding, flags if some else None)
         shape = (self.last.shape[0], *window_shape(self.last.shape, kernel, stride, padding))
         return self._append(node, self.last.kind, shape, self.last.zero_point)
+
+    def max_unpool(self, sums: Tensor, kernel: tuple[int, int] = (2, 2)) -> Tensor:
+        name, output = self._names("maxunpool")
+        node = MaxUnpool(name, self.last.name, output, sums.name, kernel)
+        return self._append(node, "uint8", sums.shape, self.last.zero_point)
 
     def sum_pool(self, kernel: tuple[int, int] = (2, 2), stride: tuple[int, int] = (2, 2), pad: int = 0) -> Tensor:
         name, output = self._names("sumpool")
@@ -243,7 +250,7 @@ def random_input(graph: Graph, count: int, rng: np.random.Generator) -> np.ndarr
 
 def _random_block(build: Builder) -> None:
     rng = build.rng
-    match rng.choice(["conv", "depthwise", "residual", "stream", "concat", "pool", "sum", "grouped"]):
+    match rng.choice(["conv", "depthwise", "residual", "stream", "concat", "pool", "sum", "unpool", "grouped"]):
         case "conv":
             _random_conv(build)
         case "depthwise":
@@ -269,6 +276,8 @@ def _random_block(build: Builder) -> None:
             if rng.random() < 0.4:
                 build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
             build.sum_pool(*_random_window(build))
+        case "unpool":
+            _random_unpool(build)
     _random_activation(build)
 
 
@@ -318,6 +327,16 @@ def _random_concat(build: Builder) -> None:
     accumulators, build.last = build.last, first
     build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
     build.concat(accumulators)
+
+
+def _random_unpool(build: Builder) -> None:
+    """What a max pool of accumulators gives, as codes, back to where the maxima were."""
+    rng = build.rng
+    sums = build.conv(int(rng.choice(build.outputs)), _weight_kind(build))
+    height, width = (int(rng.integers(1, min(3, size) + 1)) for size in sums.shape[1:])
+    build.max_pool((height, width), (height, width))
+    build.rescale(int(rng.choice([0, 3, 128, 255])))
+    build.max_unpool(sums, (height, width))
 
 
 def _random_window(build: Builder) -> tuple[tuple[int, int], tuple[int, int], int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers with binary, ternary or int8 weights, drop-in replacements of torch's own.
+"""Layers with binary, ternary or int8 weights, drop-in replacements of torch's own, and what goes with them.
 
 Each takes torch's arguments and a weight quantizer; a convolution with groups == in_channels is depthwise.
 """
@@ -28,6 +28,7 @@ __all__ = [
     "BinaryWeights",
     "EightBitActivation",
     "Int8Weights",
+    "MaxUnpool",
     "Pixels",
     "QuantConv1d",
     "QuantConv2d",
@@ -57,6 +58,26 @@ class Pixels(nn.Module):
 
     def extra_repr(self) -> str:
         return f"zero_point={self.zero_point}, scale={self.scale}"
+
+
+class MaxUnpool(nn.Module):
+    """Values (N, C, H // kh, W // kw) to where the maxima of the windows of sums (N, C, H, W) are, 0 everywhere else.
+
+    Of several maxima the first in row-major order gets the value, as torch's max_pool2d with return_indices finds them.
+    """
+
+    def __init__(self, kernel: int | tuple[int, int] = 2) -> None:
+        super().__init__()
+        self.kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+
+    def forward(self, values: Tensor, sums: Tensor) -> Tensor:
+        _, where = nn.functional.max_pool2d(sums, self.kernel, return_indices=True)
+        size = list(sums.shape[2:])
+        unpooled: Tensor = nn.functional.max_unpool2d(values, where, list(self.kernel), output_size=size)
+        return unpooled
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}"
 
 
 IntegerWeights = tuple[Tensor, Tensor | None, WeightKind]

@@ -6,6 +6,7 @@ from trit.export.operators.add import Add
 from trit.export.operators.concat import Concat
 from trit.export.operators.conv import Conv
 from trit.export.operators.max_pool import MaxPool
+from trit.export.operators.max_unpool import MaxUnpool
 from trit.export.operators.rescale import Rescale
 from trit.export.operators.scores import Scores
 from trit.export.operators.sum_pool import SUM_ZERO_POINT, SumPool
@@ -19,6 +20,7 @@ __all__ = [
     "Concat",
     "Conv",
     "MaxPool",
+    "MaxUnpool",
     "OutputStage",
     "Rescale",
     "Scores",
@@ -36,6 +38,7 @@ OPERATORS: tuple[type[Node], ...] = (
     Scores,
     Concat,
     Rescale,
+    MaxUnpool,
 )  # as C numbers them, from 1
 
 # What turns accumulators into activations: Conv and Add can apply it to what they store. Monotone in each channel.

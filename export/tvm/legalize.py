@@ -10,12 +10,23 @@ import tvm
 from tvm import relax
 
 from trit.export.graph import Node, Tensor
-from trit.export.operators import Add, Concat, Conv, MaxPool, OutputStage, Rescale, Scores, SumPool, Threshold
+from trit.export.operators import (
+    Add,
+    Concat,
+    Conv,
+    MaxPool,
+    MaxUnpool,
+    OutputStage,
+    Rescale,
+    Scores,
+    SumPool,
+    Threshold,
+)
 from trit.export.tvm.conv import conv
 from trit.export.tvm.elementwise import add, concat, rescale, scores, threshold
 from trit.export.tvm.machine import Machine, machine_of
 from trit.export.tvm.operators import is_operator, read
-from trit.export.tvm.pools import max_pool, sum_pool
+from trit.export.tvm.pools import max_pool, max_unpool, sum_pool
 from trit.export.tvm.values import Kernel
 from trit.runtime.errors import TritError
 
@@ -97,6 +108,8 @@ def _kernel(node: Node, sources: list[Tensor], output: Tensor, stage: OutputStag
             return add(source, sources[1], output, stage)
         case Concat():
             return concat(source, sources[1], output)
+        case MaxUnpool():
+            return max_unpool(node, source, sources[1], output)
     raise TritError(f"{node.name}: TVM cannot run {type(node).__name__}")
 
 

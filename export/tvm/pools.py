@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MaxPool and SumPool as tensor expressions."""
+"""MaxPool, MaxUnpool and SumPool as tensor expressions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tvm import te, tirx
 
 from trit.export.graph import Tensor
-from trit.export.operators import SUM_ZERO_POINT, MaxPool, SumPool
+from trit.export.operators import SUM_ZERO_POINT, MaxPool, MaxUnpool, SumPool
 from trit.export.tvm.values import (
     ALL_ONES,
     At,
@@ -18,6 +18,7 @@ from trit.export.tvm.values import (
     Operand,
     either,
     every,
+    int32,
     nonzero_word,
     one_bit,
     sign_word,
@@ -45,6 +46,39 @@ def sum_pool(node: SumPool, source: Tensor, output: Tensor) -> Kernel:
         if output.kind == "int32":
             return sums
         return te.compute(sums.shape, lambda *at: (sums[at] + SUM_ZERO_POINT).astype("uint8"), name="codes")
+
+    return Kernel(compute)
+
+
+def max_unpool(node: MaxUnpool, source: Tensor, sums: Tensor, output: Tensor) -> Kernel:
+    """A window's code at the first of its maxima: the least place, in row-major order, whose sum is the maximum."""
+    channels, height, width = source.shape
+    rows, columns = node.kernel
+    zero = tirx.const(output.zero_point, "uint8")
+
+    def compute(codes: Operand, acc: Operand) -> Operand:
+        def over_window(reduce: Callable[..., Expr], of: Callable[..., Expr], name: str) -> Operand:
+            ky, kx = te.reduce_axis((0, rows), "ky"), te.reduce_axis((0, columns), "kx")
+
+            def at(y: Expr, x: Expr, c: Expr) -> Expr:
+                return reduce(of(acc[y * rows + ky, x * columns + kx, c], ky * columns + kx, y, x, c), axis=[ky, kx])
+
+            return te.compute((height, width, channels), at, name=name)
+
+        most = over_window(te.max, lambda found, place, *at: found, "maximum")
+        outside = tirx.const(rows * columns, "int32")
+        first = over_window(
+            te.min, lambda found, place, *at: tirx.Select(found == most[at], int32(place), outside), "first"
+        )
+
+        def code(y: Expr, x: Expr, c: Expr) -> Expr:
+            window = (y // rows, x // columns, c)
+            chosen = tirx.Select(first[window] == y % rows * columns + x % columns, codes[window], zero)
+            if (height * rows, width * columns) == output.shape[1:]:
+                return chosen
+            return tirx.if_then_else(within(y, x, height * rows, width * columns), chosen, zero)
+
+        return te.compute((*output.shape[1:], channels), code, name="codes")
 
     return Kernel(compute)
 

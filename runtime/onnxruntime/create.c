@@ -91,6 +91,7 @@ static OrtStatus *read_zero_points(kernel *k, const OrtKernelInfo *info) {
         TRY(read_zero_point(k, info, "zero_point", &k->in));
     if (row->step == TRIT_OP_ADD) TRY(read_zero_point(k, info, "other_zero_point", &k->other));
     if (row->step == TRIT_OP_SUM_POOL && k->out.kind == TRIT_KIND_UINT8) k->out.zero_point = TRIT_SUM_ZERO_POINT;
+    if (row->step == TRIT_OP_MAX_UNPOOL) k->out.zero_point = k->in.zero_point;
     if (row->output == RESCALE) {
         TRY(attribute_error(k->api, ort_attribute_int(k->api)(info, "output_zero_point", &zero_point), "output_zero_point"));
         REQUIRE(zero_point >= 0 && zero_point <= 255, "a zero point is out of range");

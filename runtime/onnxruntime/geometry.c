@@ -107,6 +107,16 @@ static OrtStatus *read_window(const source *from, const operator_row *row, geome
     return NULL;
 }
 
+/* The output has the shape of the sums; the check of the step finds out whether that of the values fits it. */
+static OrtStatus *read_unpool(const source *from, geometry *g) {
+    int i;
+    for (i = 1; i < RANK; i++) g->output[i] = g->y[i];
+    TRY(read_ints(from, "kernel_shape", g->kernel, 2));
+    if (!is_small(g->kernel, 2, 1)) return bad(from, "a kernel is out of range");
+    for (i = 0; i < 2; i++) g->stride[i] = g->kernel[i], g->dilation[i] = 1;
+    return NULL;
+}
+
 OrtStatus *read_geometry(const source *from, const operator_row *row, geometry *g) {
     static const geometry none = {{0, 0, 0, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0, 0, 0}, 0};
     int i;
@@ -116,6 +126,7 @@ OrtStatus *read_geometry(const source *from, const operator_row *row, geometry *
     for (i = 0; i < RANK; i++) g->output[i] = g->x[i];
     if (row->step == TRIT_OP_CONCAT)
         g->output[1] = g->x[1] == UNKNOWN || g->y[1] == UNKNOWN ? UNKNOWN : g->x[1] + g->y[1];
+    if (row->step == TRIT_OP_MAX_UNPOOL) return read_unpool(from, g);
     if (row->step == TRIT_OP_CONV || row->step == TRIT_OP_MAX_POOL || row->step == TRIT_OP_SUM_POOL)
         return read_window(from, row, g);
     return NULL;

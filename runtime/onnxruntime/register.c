@@ -24,7 +24,8 @@ ort_type operator_output(const operator_row *row, ort_type x) {
     if (row->output == RESCALE) return ORT_UINT8;
     switch (row->step) {
         case TRIT_OP_MAX_POOL:
-        case TRIT_OP_CONCAT: return x;
+        case TRIT_OP_CONCAT:
+        case TRIT_OP_MAX_UNPOOL: return x;
         case TRIT_OP_SUM_POOL: return x == ORT_INT8 ? ORT_UINT8 : ORT_INT32;
         case TRIT_OP_SCORES: return ORT_FLOAT32;
         default: return ORT_INT32;
@@ -106,6 +107,7 @@ static const operator_row rows[] = {
     ROW("Concat", CONCAT, UINT8, NO_STAGE, ORT_INT8, ORT_INT8)
     ROW("Concat", CONCAT, UINT8, NO_STAGE, ORT_UINT8, ORT_UINT8)
     ROW("Concat", CONCAT, UINT8, NO_STAGE, ORT_INT32, ORT_INT32)
+    ROW("MaxUnpool", MAX_UNPOOL, UINT8, NO_STAGE, ORT_UINT8, ORT_INT32)
     ROW("Threshold", THRESHOLD, UINT8, THRESHOLD, ORT_INT32, ORT_NONE)
     ROW("Threshold", THRESHOLD, UINT8, THRESHOLD, ORT_UINT8, ORT_NONE)
     ROW("Rescale", RESCALE, UINT8, RESCALE, ORT_INT32, ORT_NONE)

@@ -41,7 +41,8 @@ typedef enum trit_kind {
     X(ADD, add, "Add")                       \
     X(SCORES, scores, "Scores")              \
     X(CONCAT, concat, "Concat")              \
-    X(RESCALE, rescale, "Rescale")
+    X(RESCALE, rescale, "Rescale")           \
+    X(MAX_UNPOOL, max_unpool, "MaxUnpool")
 
 typedef enum trit_operator {
 #define X(name, function, text) TRIT_OP_##name,

@@ -33,8 +33,7 @@ trit_first trit_first_layer(const trit_chips *chips) {
     if ((uint64_t)first.height * first.width * c->in->channels > UINT32_MAX) first.exists = 0;
     first.flat = is_pixel(c->out) && trit_arena_size(plan) <= UINT32_MAX / TRIT_BLOCK;
     for (i = at + 1; i < count; i++) {
-        int reads_two = steps[i].op == TRIT_OP_ADD || steps[i].op == TRIT_OP_CONCAT;
-        if (steps[i].input <= at || (reads_two && steps[i].other <= at)) first.exists = 0;
+        if (steps[i].input <= at || (trit_reads_two(steps + i) && steps[i].other <= at)) first.exists = 0;
         if (!is_pixel(trit_tensors(plan) + i + 1) || !has_pixel_window(steps + i)) first.flat = 0;
     }
     if (!first.exists) first.flat = 0;

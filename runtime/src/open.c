@@ -95,27 +95,24 @@ static trit_status check_input(const TRIT_FLASH trit_tensor *t) {
     return t->kind == TRIT_KIND_UINT8 && t->bound == trit_code_bound(t) ? TRIT_OK : TRIT_BAD_TENSOR;
 }
 
-static int reads_two(const TRIT_FLASH trit_step *s) {
-    return s->op == TRIT_OP_ADD || s->op == TRIT_OP_CONCAT;
-}
-
 /* Only Interleave reads an image whose (C, H, W) order differs from the steps' (H, W, C). */
 static int reads_as_is(const trit_plan *plan, const TRIT_FLASH trit_step *s) {
     const TRIT_FLASH trit_tensor *t = trit_tensors(plan);
     int same_order = t->channels == 1 || (t->height == 1 && t->width == 1);
-    return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (!reads_two(s) || s->other != 0));
+    return s->op == TRIT_OP_INTERLEAVE || same_order || (s->input != 0 && (!trit_reads_two(s) || s->other != 0));
 }
 
 /* Fields that an operator does not use are 0, so that there is one way to write a plan. */
 static int unused_are_zero(const TRIT_FLASH trit_step *s) {
-    int windowed = s->op == TRIT_OP_CONV || s->op == TRIT_OP_MAX_POOL || s->op == TRIT_OP_SUM_POOL;
+    int pools = s->op == TRIT_OP_MAX_POOL || s->op == TRIT_OP_SUM_POOL || s->op == TRIT_OP_MAX_UNPOOL;
     uint32_t geometry = 0, i;
     for (i = 0; i < 2; i++) geometry |= s->kernel[i] | s->stride[i] | s->dilation[i];
     for (i = 0; i < 4; i++) geometry |= s->padding[i];
-    if (!windowed && geometry != 0) return 0;
     if (s->op == TRIT_OP_CONV) return 1;
+    if (!pools && geometry != 0) return 0;
     if (s->groups | s->lanes | s->weight_kind | s->weights | s->counts) return 0;
-    if (s->op == TRIT_OP_INTERLEAVE || s->op == TRIT_OP_SUM_POOL || s->op == TRIT_OP_CONCAT) return s->parameters == 0;
+    if (s->op == TRIT_OP_INTERLEAVE || s->op == TRIT_OP_SUM_POOL || s->op == TRIT_OP_CONCAT || s->op == TRIT_OP_MAX_UNPOOL)
+        return s->parameters == 0;
     return 1;
 }
 
@@ -145,7 +142,7 @@ static trit_status check_step(const trit_plan *plan, uint32_t index, uint64_t *c
     trit_call call;
     if (s->op >= TRIT_OP_COUNT || !is_string(plan, s->name) || !unused_are_zero(s)) return TRIT_BAD_STEP;
     /* Tensor i is written by step i - 1, so what a step reads must come before it. */
-    if (s->input > index || s->other > (reads_two(s) ? index : 0)) return TRIT_BAD_STEP;
+    if (s->input > index || s->other > (trit_reads_two(s) ? index : 0)) return TRIT_BAD_STEP;
     if (!reads_as_is(plan, s)) return TRIT_BAD_STEP;
     call = trit_resolve(plan, index);
     status = trit_check_call(&call);

@@ -30,6 +30,11 @@ static inline const TRIT_FLASH char *trit_string(const trit_plan *plan, uint32_t
     return (const TRIT_FLASH char *)trit_in_plan(plan, trit_head(plan)->strings + position);
 }
 
+/* Does the step read `other`? */
+static inline int trit_reads_two(const TRIT_FLASH trit_step *s) {
+    return s->op == TRIT_OP_ADD || s->op == TRIT_OP_CONCAT || s->op == TRIT_OP_MAX_UNPOOL;
+}
+
 /* A step with its tensors, without memory to run in. */
 static inline trit_call trit_resolve(const trit_plan *plan, uint32_t index) {
     const TRIT_FLASH trit_tensor *tensors = trit_tensors(plan);

@@ -27,6 +27,7 @@
 #define TRIT_USES_SCORES ~0u
 #define TRIT_USES_CONCAT ~0u
 #define TRIT_USES_RESCALE ~0u
+#define TRIT_USES_MAX_UNPOOL ~0u
 #define TRIT_USES_OUTPUTS ~0u /* kinds that the output stage stores */
 #define TRIT_USES_DILATION 1
 #define TRIT_USES_TASKS 1     /* 0: the plan has no tasks */

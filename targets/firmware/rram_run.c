@@ -144,7 +144,8 @@ static void read_node(FILE *file, tensor *tensors, node *n) {
     memset(n, 0, sizeof *n);
     if (fscanf(file, "%15s", n->operator) != 1) fail("network.txt: an operator is missing");
     n->input = &tensors[number(file)];
-    if (!strcmp(n->operator, "add") || !strcmp(n->operator, "concat")) n->other = &tensors[number(file)];
+    if (!strcmp(n->operator, "add") || !strcmp(n->operator, "concat") || !strcmp(n->operator, "maxunpool"))
+        n->other = &tensors[number(file)];
     n->output = &tensors[number(file)];
     if (!strcmp(n->operator, "conv") || strstr(n->operator, "pool")) {
         numbers(file, n->window.kernel, 2);
@@ -252,6 +253,24 @@ static void pool(const node *n) {
     }
 }
 
+/* The values of windows at the first maxima of the other tensor's, all others 0. */
+static void unpool(const node *n) {
+    const int *kernel = n->window.kernel, width = n->output->width, area = n->output->height * width;
+    const int32_t *value = n->input->values;
+    memset(n->output->values, 0, size_of(n->output) * sizeof(int32_t));
+    for (int c = 0; c < n->output->channels; c++)
+        for (int y = 0; y < n->input->height; y++)
+            for (int x = 0; x < n->input->width; x++) {
+                const int32_t *plane = n->other->values + c * area;
+                int first = y * kernel[0] * width + x * kernel[1], best = first;
+                for (int at = 0; at < kernel[0] * kernel[1]; at++) {
+                    int candidate = first + at / kernel[1] * width + at % kernel[1];
+                    if (plane[candidate] > plane[best]) best = candidate;
+                }
+                n->output->values[c * area + best] = *value++;
+            }
+}
+
 static void concat(const node *n) {
     size_t size = size_of(n->input);
     memcpy(n->output->values, n->input->values, size * sizeof(int32_t));
@@ -284,6 +303,10 @@ static int32_t score(int32_t acc, const int32_t *parameters) {
 static void run_node(const node *n) {
     if (!strcmp(n->operator, "conv")) {
         conv(n);
+        return;
+    }
+    if (!strcmp(n->operator, "maxunpool")) {
+        unpool(n);
         return;
     }
     if (strstr(n->operator, "pool")) {

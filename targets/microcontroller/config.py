@@ -21,6 +21,7 @@ OPERATORS = {
     "Scores": "SCORES",
     "Concat": "CONCAT",
     "Rescale": "RESCALE",
+    "MaxUnpool": "MAX_UNPOOL",
 }
 LANES = 1  # output channels interleaved in the plan: a microcontroller computes one at a time
 CONV_SHAPES = ("PLAIN", "GROUPED", "DEPTHWISE")

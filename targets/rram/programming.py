@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trit.export.graph import BoolArray, Graph, GraphError, Node
-from trit.export.operators import Add, Concat, Conv, MaxPool, Rescale, Scores, SumPool, Threshold
+from trit.export.operators import Add, Concat, Conv, MaxPool, MaxUnpool, Rescale, Scores, SumPool, Threshold
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
 from trit.targets.rram.chip import Adc, Array, Rram
@@ -104,6 +104,8 @@ def _attributes(node: Node, graph: Graph, slots: dict[str, Slot]) -> list[int]:
                 return window
             channels = graph.tensors[node.output].shape[0]
             return [*window, *(np.zeros(channels, int) if node.minimum is None else node.minimum.astype(int))]
+        case MaxUnpool():
+            return [*node.kernel, *node.kernel, 0, 0, 1, 1]
         case Threshold():
             return [int(v) for v in np.stack([node.lo, node.hi, node.negative.astype(np.int32)], 1).reshape(-1)]
         case Rescale():

@@ -18,7 +18,7 @@ TASKS = ("first", "second", "third")
 
 
 def every_kind() -> Graph:
-    """Ternary weights, residual, depthwise, pools of bits with minimum flags and of accumulators, rescaling."""
+    """Ternary weights, residual, depthwise, pools of bits with minimum flags and of sums, unpooling, rescaling."""
     build = _start((3, 5, 6), 128)
     build.conv(33, "ternary", (3, 2), padding=(1, 1, 2, 0), stride=(1, 2))
     shortcut = build.threshold("ternary")
@@ -30,8 +30,10 @@ def every_kind() -> Graph:
     build.max_pool((2, 2), (1, 1), pad=1)
     build.sum_pool((2, 2), (1, 1))
     build.rescale()
-    build.conv(34, "ternary", (1, 1), padding=(0, 0, 0, 0))
+    sums = build.conv(34, "ternary", (1, 1), padding=(0, 0, 0, 0))
+    build.max_pool((3, 2), (3, 2))
     build.rescale(0)
+    build.max_unpool(sums, (3, 2))
     return _finish(build, 4, "ternary")
 
 

@@ -178,6 +178,10 @@ static void put_right(const plan_file *p) {
         if (s->op != TRIT_OP_CONV) out->channels = in->channels + (s->op == TRIT_OP_CONCAT ? other->channels : 0);
         out->height = s->kernel[0] ? window(in->height, s, 0) : in->height;
         out->width = s->kernel[1] ? window(in->width, s, 1) : in->width;
+        if (s->op == TRIT_OP_MAX_UNPOOL) { /* mostly of a pool of the same kernel */
+            memcpy(s->stride, s->kernel, sizeof s->stride);
+            out->height = other->height, out->width = other->width;
+        }
         out->bound = (uint32_t)bound_of(s, in, other, out);
         out->offset = i + 1 < count ? (uint32_t)used : 0;
         used += bytes_of(out);
