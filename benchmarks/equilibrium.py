@@ -73,7 +73,7 @@ def mnist() -> list[Row]:
     return [
         Row("MNIST, 784-512-10", reached, "%", bar="≥ 97.8"),
         Row("MNIST, binary weights", binary, "%"),
-        Row("MNIST, binary weights: below float32", reached - binary, "points", bar="≤ 1"),
+        Row("MNIST, binary weights: below int8", reached - binary, "points", bar="≤ 1"),
     ]
 
 

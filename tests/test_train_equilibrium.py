@@ -211,22 +211,34 @@ def test_bfloat16_serves_where_all_phases_share_its_rounding() -> None:
         assert float((exact - rounded).norm() / exact.norm()) < 0.02
 
 
-@pytest.mark.parametrize("activations", ["8-bit", "binary"])
-@pytest.mark.parametrize("hidden", [[24], [24, 12]])
+BINARY_KINDS = ["quantization.weights=binary", "equilibrium.flip_rate=0.001"]
+UNROLLED = {
+    "binary, 8-bit states": [*BINARY_KINDS, "quantization.activations=8-bit"],
+    "binary, binary states": [*BINARY_KINDS, "quantization.activations=binary"],
+    "int8": ["quantization.weights=int8", "pixel_scale=0.0065", "zero_point=121"],
+    "int8, separate feedback": ["quantization.weights=int8", "equilibrium.feedback=separate"],
+}
+SHAPES = {
+    "24": ["network.hidden=[24]"],
+    "24, 12": ["network.hidden=[24, 12]"],
+    "convolutions": ["network.channels=[5, 33]", "network.padding=[1, 2]", "network.hidden=[]"],
+    "convolutions, 12": ["network.channels=[7]", "network.padding=[0]", "network.hidden=[12]"],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", UNROLLED)
 @pytest.mark.parametrize("readout", READOUTS)
-def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(
-    activations: str, hidden: list[int], readout: Readout
-) -> None:
+def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(shape: str, kind: str, readout: Readout) -> None:
     torch.set_default_dtype(torch.float32)
-    magnitudes = [0.25, 0.0625, 0.125][: len(hidden) + 1]
-    overrides = [
-        "data=digits",
-        f"network.hidden={hidden}",
-        f"quantization.activations={activations}",
-        f"equilibrium.readout={readout}",
-        f"equilibrium.magnitudes={magnitudes}",
-    ]
-    recipe = read_recipe("ep-mnist-binary", overrides)
+    overrides = ["data=digits", *SHAPES[shape], *UNROLLED[kind], f"equilibrium.readout={readout}"]
+    if "binary" in kind:
+        overrides.append(f"equilibrium.magnitudes={[0.25, 0.0625, 0.125][: 2 if shape == '24' else 3]}")
+    if kind == "binary, binary states" and "convolutions" in shape:
+        with pytest.raises(TritError, match="8-bit with int8 weights and with convolutions"):
+            read_recipe("ep-mnist-mlp", overrides)
+        return
+    recipe = read_recipe("ep-mnist-mlp", overrides)
     torch.manual_seed(0)
     built = build(recipe)
     images = np.random.default_rng(0).integers(0, 256, (100, 1, 8, 8), dtype=np.uint8)
@@ -234,28 +246,20 @@ def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(
     scores = evaluate(built.eval(), torch.from_numpy(images))
     packed = Session(to_plan(lower(unrolled(built), recipe.input_shape))).run(images)
     assert np.array_equal(packed.reshape(100, -1), scores.numpy())
-    if activations == "8-bit":  # near the fixed point that both have
+    if kind != "binary, binary states":  # near the fixed point that both have
         assert float((settled - scores).abs().max()) < 0.03
 
 
-def test_what_cannot_be_exported_is_named() -> None:
+def test_float32_weights_run_nowhere() -> None:
     torch.set_default_dtype(torch.float32)
-    with pytest.raises(TritError, match="float32 weights runs nowhere: train one with binary weights"):
-        unrolled(build(read_recipe("ep-mnist-mlp")))
-    overrides = [
-        "quantization.weights=binary",
-        "pixel_scale=0.00390625",
-        "equilibrium.magnitudes=[0.5, 0.5, 0.5, 0.5]",
-        "equilibrium.flip_rate=0.001",
-    ]
-    with pytest.raises(TritError, match="with convolutions is not exported"):
-        unrolled(build(read_recipe("ep-cifar10-small", overrides)))
+    with pytest.raises(TritError, match="float32 weights runs nowhere: train it with int8 or binary ones"):
+        unrolled(build(read_recipe("ep-mnist-mlp", ["quantization.weights=float32"])))
 
 
-@pytest.mark.parametrize("weights", ["float32", "binary"])
+@pytest.mark.parametrize("weights", ["int8", "binary"])
 def test_a_recipe_learns_resumes_and_exports(weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_default_dtype(torch.float32)
-    recipe = {"float32": "ep-mnist-mlp", "binary": "ep-mnist-binary"}[weights]
+    recipe = {"int8": "ep-mnist-mlp", "binary": "ep-mnist-binary"}[weights]
     overrides = [*(BINARY if weights == "binary" else BINARY[:1]), "training.epochs=4"]
     overrides.append("equilibrium.estimator=random-sign")
     whole = train(recipe, out=tmp_path / "whole", overrides=overrides)
@@ -278,9 +282,9 @@ def test_a_recipe_learns_resumes_and_exports(weights: str, tmp_path: Path, monke
     )
     if weights == "binary":
         assert set(states[0]["convergent1.layers.1.weight"].unique().tolist()) == {-0.0625, 0.0625}
-        images, labels = load_test("digits")
-        scores = Session(to_plan(read_model(tmp_path / "whole" / "model.pt"))).run(images)
-        assert (scores.reshape(len(images), -1).argmax(1) == labels).mean() == whole.accuracy
+    images, labels = load_test("digits")
+    scores = Session(to_plan(read_model(tmp_path / "whole" / "model.pt"))).run(images)
+    assert (scores.reshape(len(images), -1).argmax(1) == labels).mean() == whole.accuracy
 
 
 def test_the_command_compares_and_draws(run: Run, tmp_path: Path) -> None:

@@ -55,15 +55,18 @@ def test_a_convergent_recipe_builds_its_network(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "overrides", "message"),
     [
-        ("ep-mnist-mlp", ["quantization.weights=binary"], "quantization.weights: float32, or binary with equilibrium"),
-        ("ep-mnist-mlp", ["quantization.weights=ternary"], "quantization.weights: float32, or binary with equilibrium"),
+        ("ep-mnist-mlp", ["quantization.weights=binary"], "quantization.weights: int8, float32, or binary with"),
+        ("ep-mnist-mlp", ["quantization.weights=ternary"], "quantization.weights: int8, float32, or binary with"),
         ("ep-mnist-mlp", ["quantization.activations=relu"], "quantization.activations: 8-bit .* or binary"),
         ("ep-mnist-mlp", ["equilibrium.learning_rates=[0.1]"], "learning_rates: give one number for each of the 2 "),
+        ("ep-mnist-mlp", ["quantization.activations=binary"], "activations: 8-bit with int8 weights and with conv"),
         ("ep-mnist-mlp", ["network.channels=[8]"], "network: padding: 0 numbers for 1 convolutions"),
+        ("ep-cifar10-small", ["network.padding=[1, 3, 1]"], "network: padding: 3 is not below the kernel, 3"),
         ("ep-mnist-mlp", ["training.label_smoothing=0.1"], "equilibrium: goes without faults"),
         ("ep-mnist-binary", ["equilibrium.magnitudes=[0.1, 0.1]"], "magnitudes: 0.1 is not a power of two"),
         ("ep-mnist-binary", ["pixel_scale=0.01"], "pixel_scale: 1/256 .* 0.00390625"),
         ("digits-ternary-mlp", ["equilibrium.beta=0.1"], "equilibrium: is of networks of the kind convergent"),
+        ("digits-ternary-mlp", ["quantization.weights=int8"], "quantization.weights: int8 is of convergent networks"),
     ],
 )
 def test_mistakes_in_convergent_recipes_are_named(name: str, overrides: list[str], message: str) -> None:

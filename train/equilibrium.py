@@ -15,15 +15,18 @@ downwards. What the image gives to the first layer does not change and is comput
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trit.runtime.errors import TritError
 from trit.train.equilibrium_layers import Drive, Layer, hard_sigmoid
-from trit.train.equilibrium_unrolled import Unrolled, unrolls
+from trit.train.equilibrium_unrolled import STATE_SCALE, Codes, Unrolled
+from trit.train.layers import Pixels
+from trit.train.quantizers import WeightKind
 
 Readout = Literal["squared-error", "cross-entropy"]
 States = list[Tensor]  # one a layer, (N, *shape)
@@ -40,7 +43,8 @@ class Nudge:
 class ConvergentNetwork(nn.Module):
     """Images (N, C, H, W) to scores (N, classes): what drives the output after `free_steps` steps from zero.
 
-    In evaluation mode a dense network with binary weights rounds its states as its exported form does.
+    In evaluation mode weights of the kinds "int8" and "binary", and the states, are those of the exported form. Images
+    are multiples of `pixel_scale`.
 
     readout "squared-error": the output is a layer of states, L = ½|s − y|². "cross-entropy": the last layer reads
     logits W s + b off the states below it and does not act back, L = −log softmax(W s + b)[label] (Laborieux et al.).
@@ -54,15 +58,18 @@ class ConvergentNetwork(nn.Module):
         readout: Readout = "squared-error",
         free_steps: int = 30,
         activation: Callable[[Tensor], Tensor] = hard_sigmoid,
+        weights: WeightKind = "float32",
+        pixel_scale: float = STATE_SCALE,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.readout, self.free_steps, self.activation = readout, free_steps, activation
+        self.weights, self.pixel_scale = weights, pixel_scale
         self.magnitudes: list[float] = []  # α of each layer whose weights are −α and α
 
     def binarize(self, magnitudes: list[float]) -> None:
         """Make all weights of a layer α·sign(w), α the layer's magnitude."""
-        self.magnitudes = magnitudes
+        self.weights, self.magnitudes = "binary", magnitudes
         with torch.no_grad():
             for layer, magnitude in zip(self.all_layers, magnitudes, strict=True):
                 layer.weight.copy_(torch.where(layer.weight < 0, -magnitude, magnitude))
@@ -121,14 +128,32 @@ class ConvergentNetwork(nn.Module):
         pairs = zip(self.dynamic, below, states, strict=True)
         return torch.stack([(layer.up(b)[0] * s).flatten(1).sum(1) for layer, b, s in pairs]).sum(0)
 
-    def unrolled(self, pixels: nn.Module | None = None) -> Unrolled:
-        """The network of trit's layers that computes what the export does; `pixels` comes before its first layer."""
-        acts_back = self.readout == "squared-error"
-        return Unrolled(self.all_layers, self.magnitudes, self.activation, self.free_steps, acts_back, pixels)
+    def unrolled(self, pixels: Pixels | None = None) -> Unrolled:
+        """The network of trit's layers that computes what the export does; `pixels` comes before its first layer.
+
+        Raises TritError where it has no such form.
+        """
+        if self.weights == "float32":
+            raise TritError("a convergent network with float32 weights runs nowhere: train it with int8 or binary ones")
+        acts_back, codes = self.readout == "squared-error", self._codes()
+        feedback = [
+            own if layer.feedback is None else Codes.int8(layer.feedback)
+            for layer, own in zip(self.all_layers[1:], codes[1:], strict=True)
+        ]
+        pixels = Pixels(pixels.zero_point, STATE_SCALE) if pixels else None
+        return Unrolled(self.all_layers, codes, feedback, self.activation, self.free_steps, acts_back, pixels)
+
+    def _codes(self) -> list[Codes]:
+        """The weights as integers; those of the first layer for pixels in the states' unit."""
+        layers, units = self.all_layers, self.pixel_scale / STATE_SCALE
+        if self.weights == "int8":
+            return [Codes.int8(layer.weight * (units if index == 0 else 1)) for index, layer in enumerate(layers)]
+        first, *others = (Codes.binary(layer.weight, m) for layer, m in zip(layers, self.magnitudes, strict=True))
+        return [replace(first, unit=first.unit * units), *others]
 
     def forward(self, images: Tensor) -> Tensor:
-        if not self.training and unrolls(self.all_layers, self.magnitudes):
-            scores: Tensor = self.unrolled()(images)
+        if not self.training and self.weights != "float32":
+            scores: Tensor = self.unrolled()((images / self.pixel_scale).round() * STATE_SCALE)
             return scores
         first = self.all_layers[0].up(images)
         states = self.settle(first, self.rest(images), self.free_steps)

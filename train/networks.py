@@ -54,8 +54,10 @@ def unrolled(network: nn.Sequential) -> nn.Module:
 
     Raises TritError for a convergent network that has no such form.
     """
-    last = network[-1]
-    return last.unrolled(network[0]).eval() if isinstance(last, ConvergentNetwork) else network
+    first, last = network[0], network[-1]
+    if isinstance(first, Pixels) and isinstance(last, ConvergentNetwork):
+        return last.unrolled(first).eval()
+    return network
 
 
 def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:
@@ -172,7 +174,10 @@ def _convergent(recipe: Recipe, network: Convergent, equilibrium: Equilibrium) -
         layers.append(Dense(below, outputs, separate))
         below = layers[-1].shape
     activation = step if recipe.quantization.activations == "binary" else hard_sigmoid
-    built = ConvergentNetwork(layers, equilibrium.readout, equilibrium.free_steps, activation)
+    weights = recipe.quantization.weights
+    assert weights != "ternary" and weights != "ternary-mean"  # the recipe says so
+    settings = equilibrium.readout, equilibrium.free_steps, activation, weights, recipe.pixel_scale
+    built = ConvergentNetwork(layers, *settings)
     if equilibrium.magnitudes:
         built.binarize(equilibrium.magnitudes)
     return built

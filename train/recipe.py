@@ -22,7 +22,7 @@ Positive = Annotated[int, Field(gt=0)]
 class Quantization(Table):
     """How every layer of the network is quantized."""
 
-    weights: Literal["binary", "ternary", "ternary-mean", "float32"]  # float32 trains, but cannot be exported
+    weights: Literal["binary", "ternary", "ternary-mean", "int8", "float32"]  # int8: of convergent networks alone
     first: Literal["int8"] | None = None  # weights of the first layer, where they are others; not beside float32
     last: Literal["int8"] | None = None  # weights of the last layer, likewise
     activations: Literal["binary", "ternary", "8-bit", "relu"]  # relu: float32
@@ -101,6 +101,8 @@ class Convergent(Table):
     def _pads_each_convolution(self) -> Convergent:
         if len(self.padding) != len(self.channels):
             raise ValueError(f"padding: {len(self.padding)} numbers for {len(self.channels)} convolutions")
+        if self.channels and max(self.padding) >= self.kernel:
+            raise ValueError(f"padding: {max(self.padding)} is not below the kernel, {self.kernel}")
         return self
 
 
@@ -280,6 +282,8 @@ class Recipe(Table):
         if not isinstance(self.network, Convergent):
             if self.equilibrium:
                 raise ValueError("equilibrium: is of networks of the kind convergent")
+            if self.quantization.weights == "int8":
+                raise ValueError("quantization.weights: int8 is of convergent networks; others have first and last")
             return self
         if self.equilibrium is None:
             raise ValueError("equilibrium: missing; a convergent network learns by equilibrium propagation")
@@ -287,13 +291,16 @@ class Recipe(Table):
         for key in ("learning_rates", "magnitudes"):
             if len(getattr(self.equilibrium, key)) not in (0, layers):
                 raise ValueError(f"equilibrium.{key}: give one number for each of the {layers} layers")
-        binary = self.quantization.weights == "binary"
+        weights, activations = self.quantization.weights, self.quantization.activations
+        binary = weights == "binary"
         given = [bool(self.equilibrium.magnitudes), bool(self.equilibrium.flip_rate)]
-        if self.quantization.weights not in ("float32", "binary") or given != [binary, binary]:
-            raise ValueError("quantization.weights: float32, or binary with equilibrium.magnitudes and flip_rate")
-        if self.quantization.activations not in ("8-bit", "binary"):
+        if weights not in ("float32", "int8", "binary") or given != [binary, binary]:
+            raise ValueError("quantization.weights: int8, float32, or binary with equilibrium.magnitudes and flip_rate")
+        if activations not in ("8-bit", "binary"):
             raise ValueError("quantization.activations: 8-bit (hard sigmoid) or binary (step) in convergent networks")
-        if binary and self.quantization.activations == "8-bit" and self.pixel_scale != 1 / 256:
+        if activations == "binary" and (weights == "int8" or (binary and self.network.channels)):
+            raise ValueError("quantization.activations: 8-bit with int8 weights and with convolutions")
+        if binary and activations == "8-bit" and self.pixel_scale != 1 / 256:
             raise ValueError("pixel_scale: 1/256 as 8-bit states have, 0.00390625, with binary weights")
         if binary and self.equilibrium.feedback == "separate":
             raise ValueError("equilibrium.feedback: separate weights cannot be binary")
