@@ -19,9 +19,10 @@ import onnxruntime
 
 from trit.commands.zoo import network_bytes, networks
 from trit.export import reference
-from trit.export.graph import Graph
-from trit.export.onnx_functions import DOMAIN, functions
+from trit.export.graph import ONNX_TYPES, Graph, Tensor
+from trit.export.onnx_functions import DOMAIN, IR_VERSION, OPSET, functions
 from trit.export.onnx_writer import onnx_bytes, to_onnx
+from trit.export.operators import MaxUnpool
 from trit.runtime import TritError, onnx_session
 from trit.runtime.onnxruntime_session import run_onnxruntime
 
@@ -186,6 +187,38 @@ def test_an_int8_value_that_is_no_bit_is_refused(kernel: int, size: int) -> None
     np.testing.assert_array_equal(session.run(None, {"x": bits})[0], expected)
     with pytest.raises(Exception, match="an int8 input holds a value that is not -1, 0 or 1"):
         session.run(None, {"x": bits * 2})
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("kernel", [(2, 2), (1, 7), (5, 13)])
+def test_unpooling_to_the_first_of_equal_maxima(kernel: tuple[int, int], kernels: bool) -> None:
+    """Sums of few values, also where float32 could not tell them apart, in any batch."""
+    rng = np.random.default_rng(kernel[1])
+    tensors = (
+        Tensor("x", "uint8", (37, 3, 2), 9),
+        Tensor("sums", "int32", (37, 3 * kernel[0] + kernel[0] // 2, 2 * kernel[1])),
+    )
+    node = MaxUnpool("unpool", "x", "y", "sums", kernel)
+    node.check(*tensors)
+    output = Tensor("y", "uint8", tensors[1].shape, 9)
+    call = onnx.helper.make_node(
+        "MaxUnpool", ["x", "sums"], ["y"], domain=DOMAIN, **node.to_onnx(tensors, output).attributes
+    )
+    x, sums, y = (
+        onnx.helper.make_tensor_value_info(t.name, ONNX_TYPES[t.kind], ["N", *t.shape]) for t in (*tensors, output)
+    )
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([call], "one", [x, sums], [y]),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid(DOMAIN, 1)],
+        ir_version=IR_VERSION,
+        functions=[functions()["MaxUnpool"]],
+    )
+    session = onnx_session(model.SerializeToString(), kernels=kernels)
+    for least in (-1, -(2**31), 2**30):
+        given = rng.integers(least, least + 3, (4, *tensors[1].shape)).astype(np.int32)
+        codes = rng.integers(0, 256, (4, *tensors[0].shape)).astype(np.uint8)
+        expected = node.evaluate(codes.astype(np.int32) - 9, given) + 9
+        np.testing.assert_array_equal(session.run(None, {"x": codes, "sums": given})[0], expected)
 
 
 def test_forged_models_are_refused_or_run() -> None:

@@ -13,6 +13,7 @@ from trit.train.layers import (
     BinaryActivation,
     BinaryWeights,
     Int8Weights,
+    MaxUnpool,
     Pixels,
     QuantConv1d,
     QuantConv2d,
@@ -48,6 +49,22 @@ def test_conv2d(quantizer: nn.Module, options: dict[str, object]) -> None:
     layer = QuantConv2d(6, 12, (3, 2), quantizer, **options)
     x = torch.randn(2, 6, 9, 8)
     assert torch.equal(layer(x), functional.conv2d(x, quantizer(layer.weight), **options))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "expected"),
+    [
+        (2, [[0, -3, 7, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]),
+        ((3, 2), [[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [-3, 0, 7, 0, 0]]),
+    ],
+)
+def test_max_unpool(kernel: int | tuple[int, int], expected: list[list[int]]) -> None:
+    """A value at the first of equal maxima, row by row; 0 elsewhere, also behind the last whole window."""
+    sums = torch.tensor([[0, 5, 5, 1, 9], [5, 0, 1, 5, 9], [9, 9, 9, 9, 9]])
+    for kind in (torch.float32, torch.float64):
+        values = torch.tensor([[[[-3, 7]]]], dtype=kind)
+        found = MaxUnpool(kernel)(values, sums[None, None].to(kind))
+        assert torch.equal(found, torch.tensor([[expected]], dtype=kind))
 
 
 @pytest.mark.parametrize("quantizer", QUANTIZERS, ids=repr)
