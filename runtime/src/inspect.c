@@ -44,7 +44,7 @@ static uint64_t step_work(const trit_call *c) {
     const trit_step *s = c->step;
     uint64_t values = (uint64_t)c->out->channels * c->out->height * c->out->width;
     if (s->op == TRIT_OP_CONV) return values * trit_conv_fan_in(c);
-    if (s->kernel[0] == 0) return values;
+    if (s->kernel[0] == 0 || s->op == TRIT_OP_MAX_UNPOOL) return values;
     return values * smaller(s->kernel[0], c->in->height) * smaller(s->kernel[1], c->in->width);
 }
 
