@@ -1,6 +1,7 @@
 # make demo   the main job, from training to devices, in one table
 # make test   every test
 # make lint   ruff and mypy
+# make docs   the documentation as a site, build/site/index.html; needs no network
 # make fuzz   damaged plans against the C runtime, with clang: FUZZ_RUNS=1000000 or FUZZ_SECONDS=600
 # make amalgamation   the C library as two files, build/amalgamation/trit.h and trit.c
 # Each but the last two sets up .venv first; a second time that costs nothing.
@@ -16,7 +17,7 @@ READY := $(VENV)/ready
 FOLDERS := cli cli/commands cli/report cli/zoo train train/recipes export export/importer export/operators export/tvm runtime targets targets/firmware targets/microcontroller targets/parts targets/rram
 C_SOURCES := $(shell find runtime -name '*.[ch]' -o -name CMakeLists.txt -o -name '*.cmake')
 
-.PHONY: setup demo test soak lint amalgamation fuzz fuzz-corpus fuzz-seeds clean
+.PHONY: setup demo test soak lint docs amalgamation fuzz fuzz-corpus fuzz-seeds clean
 setup: $(READY)
 
 $(BIN)/pip:
@@ -47,6 +48,9 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 amalgamation:
 	@$(PYTHON) runtime/amalgamate.py build/amalgamation
