@@ -58,7 +58,12 @@ def inputs_for(
 
 
 def shipped_images(name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The labelled test images of data set `name` that ship with trit."""
+    """The labelled test images of the data set that ship with trit: uint8 (N, C, H, W), and labels int64 (N,).
+
+    There are 256 of "fashion-mnist". Raises TritError for another name.
+    """
+    if name not in SHIPPED:
+        raise TritError(f"no images of {name!r} ship with trit; there are those of {', '.join(SHIPPED)}")
     with np.load(io.BytesIO((files("trit") / "zoo" / SHIPPED[name]).read_bytes())) as archive:
         return archive["images"], archive["labels"].astype(np.int64)
 

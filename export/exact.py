@@ -30,9 +30,11 @@ class Channel:
     o: Fraction = Fraction(0)
 
     def scaled(self, factor: Fraction) -> Channel:
+        """factor·y."""
         return replace(self, a=self.a * factor, b=self.b * factor, o=self.o * factor)
 
     def shifted(self, offset: Fraction) -> Channel:
+        """y + offset."""
         return replace(self, o=self.o + offset)
 
     def normalized(self, mean: Fraction, variance: Fraction, gamma: Fraction, beta: Fraction) -> Channel:

@@ -42,9 +42,11 @@ class GraphError(TritError):
 
 @dataclass(frozen=True)
 class Tensor:
+    """What flows between nodes: a kind of value, for one image."""
+
     name: str
     kind: Kind
-    shape: Shape
+    shape: Shape  # (C, H, W)
     zero_point: int = 0  # of kind uint8: the value is q - zero_point
 
     @property
@@ -55,6 +57,7 @@ class Tensor:
 
     @property
     def is_bits(self) -> bool:
+        """Whether values are packed as planes of bits."""
         return self.kind in ("binary", "ternary")
 
 
@@ -104,6 +107,7 @@ class Node(ABC):
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors that the node reads."""
         return (self.input,)
 
     @abstractmethod
@@ -123,10 +127,12 @@ class Node(ABC):
         """Bound of the output's magnitudes as the C runtime recomputes it: by the operator's form alone."""
 
     @abstractmethod
-    def plan_fields(self, source: Tensor, output: Tensor, lanes: int) -> PlanFields: ...
+    def plan_fields(self, source: Tensor, output: Tensor, lanes: int) -> PlanFields:
+        """The node's part of its step in the plan, `lanes` output channels interleaved."""
 
     @abstractmethod
-    def to_onnx(self, inputs: Sequence[Tensor], output: Tensor) -> OnnxCall: ...
+    def to_onnx(self, inputs: Sequence[Tensor], output: Tensor) -> OnnxCall:
+        """The node as a call of its function in ONNX."""
 
     @classmethod
     @abstractmethod
@@ -171,7 +177,9 @@ class Graph:
         return [self.of_task(name) for name in self.tasks] or [self]
 
     def readers(self, tensor: str) -> list[Node]:
+        """The nodes that read the tensor of this name."""
         return [node for node in self.nodes if tensor in node.inputs]
 
     def inputs_of(self, node: Node) -> list[Tensor]:
+        """The tensors that the node reads."""
         return [self.tensors[name] for name in node.inputs]

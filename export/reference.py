@@ -14,12 +14,12 @@ from trit.runtime.errors import TritError
 
 
 def run(graph: Graph, images: npt.NDArray[np.uint8]) -> Array:
-    """Output (N, C, H, W) of the graph for uint8 images (N, C, H, W)."""
+    """Output (N, C, H, W) of the graph for uint8 images (N, C, H, W). Raises TritError where they do not fit."""
     return trace(graph, images)[graph.output]
 
 
 def trace(graph: Graph, images: npt.NDArray[np.uint8]) -> dict[str, Array]:
-    """Every tensor's values (N, C, H, W) by name; int32, and float32 after Scores."""
+    """Every tensor's values (N, C, H, W) by name; int32, and float32 after Scores. Raises TritError as `run` does."""
     source = graph.tensors[graph.input]
     if images.dtype != np.uint8 or images.shape[1:] != source.shape:
         raise TritError(f"input is {images.dtype} {images.shape}; the network takes uint8 (N, {str(source.shape)[1:]}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on many simulated RRAM chips, each with its own wrong synapses: a Monte Carlo simulation on packed bits.
 
-The synapses of a layer are its binary or ternary weights as a matrix [K][O]: a row for each input of a window in the
+The synapses of a layer are its binary or ternary weights as a matrix `[K][O]`: a row for each input of a window in the
 order (kernel row, kernel column, channel of the group), a column for each output channel. Layers with int8 weights lie
 on no array and have no errors. An array holds `array_rows` rows; each of its columns has a sense amplifier of its own.
 
@@ -11,9 +11,10 @@ as likely. Each of its synapses reads another value than the stored one with the
 Errors of a read: on top of them, a synapse without such an error reads another value than the stored one. This is drawn
 anew for each block of BLOCK images, the images 0 ... BLOCK - 1 and so on, in dense layers and convolutions alike.
 
-Probabilities are arrays [3][3] of float64, the row the stored value, the column the one that is read, in the order
--1, 0, +1, with rows that sum up to 1; [C][3][3] has them for each class, [L][C][3][3] for each layer of synapses. In
-binary layers -1 and +1 are read as each other with their probabilities, and else right: row and column 0 do not count.
+Probabilities are arrays `[3][3]` of float64, the row the stored value, the column the one that is read, in the order
+-1, 0, +1, with rows that sum up to 1; `[C][3][3]` has them for each class, `[L][C][3][3]` for each layer of synapses.
+In binary layers -1 and +1 are read as each other with their probabilities, and else right: row and column 0 do not
+count.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Errors:
     """Synapses of one layer that read wrong, in the order of columns, then rows."""
 
     layer: Step
-    rows: npt.NDArray[np.uint32]  # of the matrix [K][O]
+    rows: npt.NDArray[np.uint32]  # of the matrix `[K][O]`
     columns: npt.NDArray[np.uint32]
     stored: npt.NDArray[np.int8]
     read: npt.NDArray[np.int8]

@@ -122,10 +122,11 @@ class Learner:
         return self.memory[: self.units * words(self.inputs) + self.classes * words(self.units)].copy()
 
     def own_task(self) -> Int32:
-        """The thresholds and biases that the head brings."""
+        """The thresholds and biases that the head brings: those of the task that the network was trained on."""
         return self._task("trit_learner_own_task")
 
     def new_task(self) -> Int32:
+        """Thresholds and biases of a task that has seen no sample."""
         return self._task("trit_learner_new_task")
 
     def features(self, session: Session, images: npt.ArrayLike) -> Words:
@@ -150,7 +151,10 @@ class Learner:
         return found
 
     def learn(self, task: Int32, features: Words, labels: npt.ArrayLike) -> None:
-        """Learn from the samples, one after the other."""
+        """Learn from the samples, one after the other; features (N, words), labels (N,) from 0 to classes - 1.
+
+        The task is changed in place. Raises TritError for other shapes or labels.
+        """
         bits, classes = self._features(features), np.ascontiguousarray(labels, np.uint32)
         if classes.shape != (len(bits),) or (len(classes) and int(classes.max()) >= self.classes):
             raise TritError(f"labels must be {len(bits)} numbers from 0 to {self.classes - 1}")
@@ -163,7 +167,7 @@ class Learner:
         self.library.trit_learner_move(self.handle)
 
     def scores(self, task: Int32, features: Words) -> Int32:
-        """(N, classes), in 1/256 bit; the class is where the highest is."""
+        """Scores int32 (N, classes) in 1/256 bit, the highest the class's. Raises TritError as `learn` does."""
         bits = self._features(features)
         found = np.empty((len(bits), self.classes), np.int32)
         self.library.trit_host_learner_classify(
@@ -172,6 +176,7 @@ class Learner:
         return found
 
     def accuracy(self, task: Int32, features: Words, labels: Array) -> float:
+        """Fraction of the samples whose highest score is their label's."""
         return float((self.scores(task, features).argmax(axis=1) == labels).mean())
 
     def _features(self, features: Words) -> Words:

@@ -48,14 +48,16 @@ class ReferenceLearner:
         self.waiting: list[tuple[Int64, Int64, Int64, Int64]] = []  # x, h, g, e of each sample
 
     def own_task(self) -> Int64:
+        """The thresholds and biases that the head brings."""
         zeros = np.zeros(self.units, np.int64)
         return np.concatenate([[0], self.head.thresholds, zeros, self.head.biases]).astype(np.int64)
 
     def new_task(self) -> Int64:
+        """Those of a task that has seen no sample: zeros."""
         return np.zeros_like(self.own_task())
 
     def learn(self, task: Int64, features: Words, label: int) -> None:
-        """One sample: features are its sign words."""
+        """Rules 1 to 9 for one sample; features are its sign words (⌈inputs/32⌉,)."""
         head, (mean, offset, bias) = self.head, self._parts(task)
         x = self._values(features)
         a = _signs(self.weights) @ x

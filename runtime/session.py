@@ -47,13 +47,14 @@ class Step:
 
 @dataclass(frozen=True)
 class StepTime:
-    """A step with the median of its measured times for one image, in seconds."""
+    """A step with its time for one image."""
 
     step: Step
-    seconds: float
+    seconds: float  # median of the measured runs
 
     @property
     def macs_per_second(self) -> float:
+        """Multiply-accumulates of one image over the time, in 1/s; 0 where the clock saw no time pass."""
         return self.step.macs / self.seconds if self.seconds else 0.0
 
 
@@ -106,7 +107,10 @@ class Session:
 
     @property
     def task(self) -> str | None:
-        """Name of the task that is run; None where the network was not trained for several."""
+        """Name of the task that is run; None where the network was not trained for several.
+
+        Setting another raises TritError for one that the plan does not have.
+        """
         return self._task
 
     @task.setter
@@ -163,7 +167,8 @@ class Session:
     def profile(self, x: npt.ArrayLike | None = None, repeats: int = 20) -> list[StepTime]:
         """Median time of every step over `repeats` runs of one image: the first of x, or a blank one.
 
-        One more run before them, which is not counted, warms the caches. Wall-clock time, one thread.
+        One more run before them, which is not counted, warms the caches. Wall-clock time, one thread. Raises TritError
+        where x does not fit or is empty, or `repeats` is below 1.
         """
         if repeats < 1:
             raise TritError(f"repeats is {repeats}; it must be at least 1")

@@ -29,13 +29,14 @@ class Accuracy:
     """Fraction of images whose highest score is their label; for an RRAM target, of each of several chips."""
 
     images: int
-    draws: list[float]
+    draws: list[float]  # fractions: one, or one a chip
     origin: Origin
     rates: dict[str, float] = field(default_factory=dict)  # mean probabilities of read errors, of chips
     notes: list[str] = field(default_factory=list)
 
     @property
     def mean(self) -> float:
+        """Mean over the draws."""
         return float(np.mean(self.draws))
 
     @property
@@ -45,6 +46,7 @@ class Accuracy:
 
     @property
     def worst(self) -> float:
+        """The least of the draws."""
         return min(self.draws)
 
     def yields(self, bar: float) -> float:

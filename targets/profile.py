@@ -63,7 +63,7 @@ class Profile:
     layers: list[Layer]
     latency_origin: Origin
     energy_origin: Origin
-    weight_bits: int
+    weight_bits: int  # 1 a binary weight, 2 a ternary one, 8 an int8 one
     flash: int | None = None  # bytes: code and model
     ram: int | None = None  # bytes: arena, variables and stack
     flash_parts: dict[str, int] = field(default_factory=dict)  # bytes by what they hold; none: not known
@@ -74,10 +74,12 @@ class Profile:
 
     @property
     def latency(self) -> float:
+        """Of one image in s: the layers' sum."""
         return sum(layer.latency for layer in self.layers)
 
     @property
     def energy(self) -> float:
+        """Of one image in J: the layers' sum."""
         return sum(layer.energy for layer in self.layers)
 
     @property

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 import socket
 from html.parser import HTMLParser
@@ -18,6 +20,11 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 ROOT = Path(__file__).parents[1]
+REFERENCE = [
+    name
+    for page in sorted((ROOT / "docs" / "reference").glob("*.md"))
+    for name in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE)
+]
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href", "object": "data"}
 
 
@@ -99,3 +106,30 @@ def test_nothing_comes_from_another_host(site: Path, pages: dict[Path, Html]) ->
 def test_the_pages_of_the_root_and_the_commands_are_pages(site: Path) -> None:
     for name, text in (("changelog", "Unreleased"), ("contributing", "make test"), ("reference/cli", "trit export")):
         assert text in (site / f"{name}.html").read_text()
+
+
+def test_the_reference_holds_what_it_lists(site: Path) -> None:
+    anchors = {anchor for page in (site / "reference").glob("*.html") for anchor in Html(page.read_text()).anchors}
+    assert len(REFERENCE) > 100
+    assert not set(REFERENCE) - anchors
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_what_the_reference_lists_says_what_it_is(name: str) -> None:
+    """Docstrings of one's own: dataclass writes one that repeats the signature, and object has one for all."""
+    pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
+    if "tvm" in name:
+        pytest.importorskip("tvm", reason="apache-tvm is not installed: pip install 'trit[tvm]'")
+    module, _, attribute = name.rpartition(".")
+    try:
+        subject = importlib.import_module(name)
+    except ModuleNotFoundError:
+        subject = getattr(importlib.import_module(module), attribute)
+    text = subject.__doc__ or ""
+    assert text
+    assert not text.startswith(f"{attribute}(")
+    for member, value in vars(subject).items() if inspect.isclass(subject) else ():
+        if member.startswith("_") or member in ("forward", "extra_repr"):
+            continue
+        if inspect.isroutine(value) or isinstance(value, property):
+            assert inspect.getdoc(value) or inspect.getdoc(getattr(subject, member)), member

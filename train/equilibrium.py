@@ -76,6 +76,7 @@ class ConvergentNetwork(nn.Module):
 
     @property
     def all_layers(self) -> list[Layer]:
+        """The layers from the image up, the read-out among them."""
         return list(self.layers)  # type: ignore[arg-type]
 
     @property
@@ -84,7 +85,7 @@ class ConvergentNetwork(nn.Module):
         return self.all_layers[: -1 if self.readout == "cross-entropy" else None]
 
     def rest(self, images: Tensor) -> States:
-        """All states zero."""
+        """All states zero, (N, *shape) a layer."""
         return [images.new_zeros(len(images), *layer.shape) for layer in self.dynamic]
 
     def settle(self, first: Drive, states: States, steps: int, nudge: Nudge | None = None) -> States:

@@ -33,9 +33,11 @@ class Dense(nn.Module):
         self.weight, self.bias, self.feedback = _parameters((outputs, prod(below)), separate)
 
     def up(self, below: Tensor) -> Drive:
+        """W s + b, (N, out), of the states below (N, *below)."""
         return functional.linear(below.flatten(1), self.weight, self.bias), None
 
     def down(self, above: Tensor, where: Tensor | None = None) -> Tensor:
+        """Bᵀ s, (N, *below), of this layer's states (N, out)."""
         weight = self.weight if self.feedback is None else self.feedback
         return functional.linear(above, weight.t()).reshape(-1, *self.below)
 
@@ -56,11 +58,13 @@ class PooledConv(nn.Module):
         self.weight, self.bias, self.feedback = _parameters((outputs, channels, kernel, kernel), separate)
 
     def up(self, below: Tensor) -> Drive:
+        """Pool(W * s + b), (N, *shape), of the states below (N, *below), and where the maxima were."""
         sums = functional.conv2d(below, self.weight, self.bias, padding=self.padding)
         drive, where = functional.max_pool2d(sums, 2, return_indices=True)
         return drive, where
 
     def down(self, above: Tensor, where: Tensor | None = None) -> Tensor:
+        """Bᵀ * unpooled s, (N, *below), of this layer's states (N, *shape), put back to where the maxima were."""
         weight = self.weight if self.feedback is None else self.feedback
         return functional.conv_transpose2d(self._unpool(above, where), weight, padding=self.padding)
 

@@ -42,7 +42,8 @@ __all__ = [
 class Pixels(nn.Module):
     """The first layer of a network: 8-bit inputs q become (q - zero_point)·scale.
 
-    The zero point is an integer, so that the first convolution can compute in integers, zero padding included.
+    The zero point is an integer, so that the first convolution can compute in integers, zero padding included. Raises
+    ValueError for one that is not in 0..255, or a scale that is not positive.
     """
 
     def __init__(self, zero_point: int = 0, scale: float = 1 / 64) -> None:
@@ -97,7 +98,7 @@ class _Quantized(nn.Module):
 
 
 class QuantLinear(_Quantized, nn.Linear):
-    """y = x·q(W)ᵀ + b, x (N, in), W (out, in)."""
+    """y = x·q(W)ᵀ + b, x (N, in), W (out, in), b (out,) or none; q is the weight quantizer's."""
 
     def __init__(self, inputs: int, outputs: int, weight_quantizer: WeightQuantizer, bias: bool = False) -> None:
         super().__init__(inputs, outputs, bias)
@@ -109,7 +110,7 @@ class QuantLinear(_Quantized, nn.Linear):
 
 
 class QuantConv2d(_Quantized, nn.Conv2d):
-    """y = x * q(W) + b, x (N, in, H, W), W (out, in / groups, KH, KW). Takes nn.Conv2d's options."""
+    """y = x * q(W) + b, x (N, in, H, W), W (out, in / groups, KH, KW), b (out,) or none; nn.Conv2d's options."""
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class QuantConv2d(_Quantized, nn.Conv2d):
 
 
 class QuantConv1d(_Quantized, nn.Conv1d):
-    """y = x * q(W) + b, x (N, in, L), W (out, in / groups, K). Takes nn.Conv1d's options."""
+    """y = x * q(W) + b, x (N, in, L), W (out, in / groups, K), b (out,) or none; takes nn.Conv1d's options."""
 
     def __init__(
         self,

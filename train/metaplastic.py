@@ -30,8 +30,9 @@ _PART = 1 << 15  # weights at a time, so that the passes over them find them in 
 
 
 class MetaplasticAdam(torch.optim.Adam):
-    """Adam (Kingma & Ba 2015, bias-corrected), with `metaplasticity` an option of each parameter group.
+    """Adam (Kingma & Ba 2015, bias-corrected), with `metaplasticity` m an option of each parameter group.
 
+    A step ΔW that leads towards zero is multiplied with 1 - tanh²(m·|W|); m = 0 is torch's Adam, bit for bit.
     torch's fused kernel moves the weights, unless `options`, which are torch.optim.Adam's, say otherwise.
     """
 
@@ -47,7 +48,10 @@ class MetaplasticAdam(torch.optim.Adam):
 
 
 class MetaplasticSGD(torch.optim.SGD):
-    """Stochastic gradient descent, with `metaplasticity` an option of each parameter group beside torch.optim.SGD's."""
+    """Stochastic gradient descent, with `metaplasticity` m an option of each parameter group beside torch.optim.SGD's.
+
+    A step ΔW that leads towards zero is multiplied with 1 - tanh²(m·|W|); m = 0 is torch's SGD, bit for bit.
+    """
 
     def __init__(self, params: ParamsT, lr: float = 0.01, metaplasticity: float = 0.0, **options: Any) -> None:
         super().__init__(params, lr, **options)

@@ -86,7 +86,7 @@ class _StraightThrough(Function):
 
 
 class BinaryActivation(nn.Module):
-    """Forward: sign(x), +1 at 0. Pseudo-gradient: dy/dx = 1 for |x| < 1, else 0 (clipped straight-through).
+    """Forward: sign(x), +1 at 0, of x of any shape. Pseudo-gradient: dy/dx = 1 for |x| < 1, else 0 (straight-through).
 
     Hubara et al., "Binarized Neural Networks", NeurIPS 2016, eq. 4.
     """
@@ -98,7 +98,8 @@ class BinaryActivation(nn.Module):
 class TernaryActivation(nn.Module):
     """Forward: sign(x) where |x| > threshold, else 0. Pseudo-gradient: dy/dx = 1 for |x| < window, else 0.
 
-    The ternarization of Laborieux et al., TCAS-I 2021 (threshold 0.05 and window 1 there).
+    The ternarization of Laborieux et al., TCAS-I 2021 (threshold 0.05 and window 1 there). Raises ValueError unless
+    0 < threshold < window.
     """
 
     def __init__(self, threshold: float = 0.05, window: float = 1.0) -> None:
@@ -119,7 +120,7 @@ class EightBitActivation(nn.Module):
 
     z = 128 suits signed values, as of a residual stream; z = 0 is a ReLU as well. Inside is -z·scale < x <
     (255 - z)·scale (Jacob et al., "Quantization and Training of Neural Networks for Integer-Arithmetic-Only Inference",
-    CVPR 2018).
+    CVPR 2018). Raises ValueError for a zero point outside 0..255, or a scale that is not positive and finite.
     """
 
     def __init__(self, scale: float = 1 / 16, zero_point: int = 128) -> None:

@@ -30,8 +30,10 @@ from trit.train.tasks import make_tasks
 
 @dataclass(frozen=True)
 class TrainResult:
+    """What a training came to."""
+
     accuracy: float  # on the test set, of the quantized network in evaluation mode; the mean over the tests of tasks
-    seconds: float  # of training, over all resumed parts
+    seconds: float  # wall-clock, of training, over all resumed parts
     model: Path
     epochs: list[dict[str, Any]] = field(default_factory=list)  # the lines of its history
     tasks: list[dict[str, Any]] = field(default_factory=list)  # of a recipe with tasks instead: theirs

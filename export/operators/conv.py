@@ -120,6 +120,7 @@ class Conv(Node):
 
     @property
     def kernel(self) -> Pair:
+        """Height and width of the window."""
         return self.weights.shape[2], self.weights.shape[3]
 
     @property

@@ -45,6 +45,7 @@ class SumPool(Node):
 
     @property
     def area(self) -> int:
+        """Positions of the window."""
         return self.kernel[0] * self.kernel[1]
 
     def check(self, *inputs: Tensor) -> Output:

@@ -162,10 +162,12 @@ class Cell(Table):
 
     @property
     def devices(self) -> int:
+        """Devices a synapse."""
         return 2 if self.kind == "2T2R" else 1
 
     @property
     def stores_ternary(self) -> bool:
+        """Whether a synapse can hold 0 beside -1 and +1."""
         return self.kind != "1T1R"
 
 

@@ -63,6 +63,7 @@ class LayerCost:
 
     @property
     def energy(self) -> float:
+        """Of one image in J: the components' sum."""
         return sum(self.energies.values())
 
 

@@ -40,8 +40,8 @@ def default_chip() -> Rram:
 def run_rram(graph: Graph, images: Images, target: Rram | None = None, multiply: Multiply | None = None) -> Array:
     """Output (N, C, H, W) of the graph for uint8 images (N, C, H, W) on the chip, `rram-2t2r-130nm` by default.
 
-    `multiply` makes a layer's sums [groups][M][O / groups] of its windows [groups][M][K]; by default from error-free
-    reads. Raises TritError for images that do not fit the network, or a network that does not fit the chip.
+    `multiply` makes a layer's sums `[groups][M][O / groups]` of its windows `[groups][M][K]`; by default from reads
+    without errors. Raises TritError for images that do not fit the network, or a network that does not fit the chip.
     """
     chosen = target or default_chip()
     source = graph.tensors[graph.input]

@@ -124,7 +124,7 @@ class Technology:
     """A sense amplifier in some process: the table of the compact model's coefficients, and where it comes from.
 
     width and length of the latch's transistors and precharge time, in m and s; the axes in V, °C and F; coefficients
-    [corner][vdd][temperature][capacitance][coefficient], NaN where the precharge does not complete.
+    `[corner][vdd][temperature][capacitance][coefficient]`, NaN where the precharge does not complete.
     """
 
     name: str
