@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import doctest
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from c_tools import INCLUDE, SOURCES, WARNINGS, need, run
+from docs_tools import PAGES, README, ROOT, blocks, shell
 from tests_support import with_random_tasks
 
 from trit import load, shipped_images
@@ -26,14 +25,6 @@ from trit.runtime.session import Session
 from trit.targets.deploy import deploy
 from trit.targets.description import load_target
 from trit.train.recipe import parse_recipe
-
-ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def name_of(page: Path) -> str:
@@ -190,10 +181,7 @@ def test_the_readmes_commands(tmp_path: Path) -> None:
     (commands,) = (block for block in blocks(README, "sh") if "trit train" in block)
     lines = [line for line in commands.splitlines() if line.startswith("trit ")]
     assert len(lines) >= 6
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    script = "set -e\n" + "\n".join(lines)
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    shell("\n".join(lines), tmp_path)
     for made in ("runs/digits-ternary-mlp/model.pt", "digits.onnx", "firmware/firmware.elf"):
         assert (tmp_path / made).exists(), made
 

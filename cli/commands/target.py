@@ -53,7 +53,7 @@ def check(
 def sweep(
     over: Annotated[
         list[str],
-        typer.Option(metavar="KEY=VALUES", help="A key of [operation]: LOW:HIGH:COUNT, or values with commas."),
+        typer.Option(metavar="KEY=VALUES", help="A key of the table operation: LOW:HIGH:COUNT, or values with commas."),
     ],
     target: Chip = DEFAULT,
     model: Annotated[Path | None, typer.Option(help="Also the costs of this model, and its accuracy.")] = None,
