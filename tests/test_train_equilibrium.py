@@ -232,6 +232,8 @@ SHAPES = {
 def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(shape: str, kind: str, readout: Readout) -> None:
     torch.set_default_dtype(torch.float32)
     overrides = ["data=digits", *SHAPES[shape], *UNROLLED[kind], f"equilibrium.readout={readout}"]
+    if shape != "24, 12":  # few steps run through all there is
+        overrides.append("equilibrium.free_steps=4")
     if "binary" in kind:
         overrides.append(f"equilibrium.magnitudes={[0.25, 0.0625, 0.125][: 2 if shape == '24' else 3]}")
     if kind == "binary, binary states" and "convolutions" in shape:
@@ -246,7 +248,7 @@ def test_unrolled_networks_run_in_the_c_runtime_bit_for_bit(shape: str, kind: st
     scores = evaluate(built.eval(), torch.from_numpy(images))
     packed = Session(to_plan(lower(unrolled(built), recipe.input_shape))).run(images)
     assert np.array_equal(packed.reshape(100, -1), scores.numpy())
-    if kind != "binary, binary states":  # near the fixed point that both have
+    if shape == "24, 12" and kind != "binary, binary states":  # near the fixed point that both have
         assert float((settled - scores).abs().max()) < 0.03
 
 
