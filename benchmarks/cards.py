@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The zoo's cards: what each network gives on its test set, on three boards and on an RRAM chip.
 
-python -m benchmarks.cards [NAME...] [--data DIR]     writes cli/zoo/NAME.json
+python -m benchmarks.cards [NAME...]     writes cli/zoo/NAME.json
 
 Accuracy is that of the exported network in the C runtime, measured; cycles are those of the boards' models for its
-firmware, which is simulated. `--data` is the folder of the keywords' recordings.
+firmware, which is simulated. The data sets, the keywords' recordings too, are where `trit train` looks for them.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ def main() -> None:
     names = [network["name"] for network in networks()]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
-    parser.add_argument("--data")
     arguments = parser.parse_args()
     for name in arguments.names or names:
-        content = card(name, ["--data", arguments.data] if arguments.data else [])
-        (ROOT / "cli" / "zoo" / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+        content = card(name)
+        lines = (f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
+        (ROOT / "cli" / "zoo" / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
         print(f"{name}: {content['right']} of {content['images']}", flush=True)
 
 
-def card(name: str, data: list[str]) -> dict[str, Any]:
-    describe = ["git", "describe", "--always", "--dirty"]
+def card(name: str) -> dict[str, Any]:
+    describe = ["git", "describe", "--always"]
     version = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / f"{name}.onnx"
         model.write_bytes(network_bytes(name))
-        tested = trit("confusion", str(model), *data)
-        boards = trit("profile", str(model), "--target", ",".join(BOARDS), *data)["profiles"]
-        chip = trit("profile", str(model), "--target", CHIP, *data)
+        tested = trit("confusion", str(model))
+        boards = trit("profile", str(model), "--target", ",".join(BOARDS))["profiles"]
+        chip = trit("profile", str(model), "--target", CHIP)
     counts = [row["counts"] for row in tested["rows"]]
     return {
         "date": str(date.today()),
@@ -68,6 +68,7 @@ def board(profile: dict[str, Any]) -> dict[str, Any]:
         "title": profile["title"],
         "instructions": sum(layer["instructions"] for layer in layers),  # simulated
         "cycles": [round(sum(layer["cycles"][end] for layer in layers)) for end in (0, 1)],  # fewest and most
+        "origin": profile["latency_origin"],
         "seconds": profile["latency"],
         "flash": profile["flash"],  # bytes
         "ram": profile["ram"],

@@ -49,6 +49,8 @@ MISTAKES = [
     ("inspect .", "directory"),
     ("zoo fashion-ternary-cmn -o x.onnx", "fashion-ternary-cnn"),
     ("zoo fashion-ternary-cnn -o no/x.onnx", "no/x.onnx"),
+    ("zoo --card", "--card needs the name of a network"),
+    ("zoo mnist-binary-mlp --card -o x.onnx", "give one of them"),
     ("targets nrf5284", "nrf52840"),
     ("target chek hfo2-130nm", "chek"),
     ("classify", "Missing argument"),
