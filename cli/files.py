@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trit.runtime.errors import TritError
+from trit.runtime.errors import TritError, missing_extra
 from trit.runtime.files import read_bytes
 from trit.runtime.log_mel import DEFINITION
 
@@ -17,18 +17,28 @@ if TYPE_CHECKING:
 
 
 def read_model(path: str | os.PathLike[str]) -> Graph:
-    """The integer graph of a model.onnx, or of a model.pt, lowered. Raises TritError for any other file."""
-    if Path(path).suffix == ".pt":
-        return _lower_checkpoint(Path(path))
-    if read_bytes(path)[:4] == b"TRIT":
-        raise TritError(f"{path}: is a plan, which cannot be turned back into a graph: give the .onnx it was made from")
-    from trit.export.onnx_reader import read_onnx
+    """The integer graph of a model.onnx, or of a model.pt, lowered.
 
-    return read_onnx(Path(path))
+    Raises TritError for any other file, MissingExtra without trit[cli] or, for a model.pt, trit[train].
+    """
+    try:
+        if Path(path).suffix == ".pt":
+            return _lower_checkpoint(Path(path))
+        if read_bytes(path)[:4] == b"TRIT":
+            made_from = "give the .onnx it was made from"
+            raise TritError(f"{path}: is a plan, which cannot be turned back into a graph: {made_from}")
+        from trit.export.onnx_reader import read_onnx
+
+        return read_onnx(Path(path))
+    except ModuleNotFoundError as error:
+        raise missing_extra(error) from None
 
 
 def load(path: str | os.PathLike[str]) -> Session:
-    """A runnable Session of a model.trit, model.onnx or model.pt. Raises TritError if the file is none, or damaged."""
+    """A runnable Session of a model.trit, with numpy alone, or of a model.onnx or model.pt as `read_model` takes them.
+
+    Raises TritError if the file is none, or damaged.
+    """
     from trit.runtime import Session
 
     if Path(path).suffix != ".pt" and read_bytes(path)[:4] == b"TRIT":

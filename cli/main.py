@@ -29,7 +29,7 @@ from trit.commands import (
     verify,
     zoo,
 )
-from trit.runtime.errors import MissingExtra, TritError
+from trit.runtime.errors import TritError, missing_extra
 
 INTERRUPTED = 130  # as typer ends a command, and as shells count a SIGINT
 
@@ -93,7 +93,7 @@ def main() -> None:
         sys.stdout = None
         status = 0
     except ModuleNotFoundError as error:
-        status = _complain(str(_missing_extra(error)))
+        status = _complain(str(missing_extra(error)))
     except OSError as error:
         status = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
@@ -101,14 +101,6 @@ def main() -> None:
     if status == INTERRUPTED:
         sys.stderr.write("trit: interrupted\n")
     sys.exit(status)
-
-
-def _missing_extra(error: ModuleNotFoundError) -> MissingExtra:
-    """A package of trit[train], which is imported as a whole; the other extras' users say so themselves."""
-    package = (error.name or "").partition(".")[0]
-    if package not in ("torch", "accelerate"):
-        raise error
-    return MissingExtra(package, "train")
 
 
 def _complain(message: str) -> int:

@@ -19,6 +19,18 @@ class MissingExtra(Unavailable):
         super().__init__(f"{package} is not installed: pip install 'trit[{extra}]' brings it")
 
 
+# Those that whole parts of trit are written with; what a single function needs it asks for itself.
+_EXTRAS = {"typer": "cli", "rich": "cli", "pydantic": "cli", "onnx": "cli", "torch": "train", "accelerate": "train"}
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtra:
+    """What brings the package that could not be imported. Raises the error itself where it is of no extra."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        raise error
+    return MissingExtra(package, _EXTRAS[package])
+
+
 def known_task(name: str, tasks: Collection[str]) -> str:
     """The name of one of the tasks. Raises TritError, which lists them, for any other."""
     if name in tasks:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C library, loaded with ctypes from beside this file."""
+"""The C library, loaded with ctypes from beside this file; onnxruntime loads it as well, for its kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trit.runtime.errors import TritError
 
 # In the order of TRIT_VARIANTS in include/trit/trit.h.
 VARIANTS = ("scalar", "carry_save", "avr", "cpop", "helium", "portable", "neon", "avx2", "avx512", "amx")
-_PATH = Path(__file__).parent / "libtritrt.so"
+LIBRARY = Path(__file__).parent / "libtritrt.so"
 _P, _U32, _SIZE = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_size_t
 
 
@@ -86,15 +86,15 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
 @cache
 def library() -> ctypes.CDLL:
     """The library with its functions declared. Raises TritError if it is missing or cannot be loaded."""
-    if not _PATH.exists():
-        raise TritError(f"the C library {_PATH.name} is missing from {_PATH.parent}: install trit with pip install .")
+    if not LIBRARY.exists():
+        raise TritError(f"the C library {LIBRARY.name} is missing from {LIBRARY.parent}: install trit with pip install .")
     try:
-        loaded = ctypes.CDLL(str(_PATH))
+        loaded = ctypes.CDLL(str(LIBRARY))
         for name, (result, arguments) in _FUNCTIONS.items():
             function = getattr(loaded, name)
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as error:
-        raise TritError(f"cannot load {_PATH}: {error}; reinstall trit with pip install .") from error
+        raise TritError(f"cannot load {LIBRARY}: {error}; reinstall trit with pip install .") from error
     return loaded
 
 

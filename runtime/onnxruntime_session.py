@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,12 @@ import numpy.typing as npt
 
 from trit.runtime.errors import MissingExtra, TritError, known_task
 from trit.runtime.files import read_bytes
+from trit.runtime.library import LIBRARY
 
 BATCH = 256
 TASKS = "trit_tasks"  # the metadata that names the tasks
 # For RegisterCustomOpsLibrary in other languages.
-ONNX_KERNELS = Path(__file__).parent / "libtrit_onnxruntime.so"
+ONNX_KERNELS = LIBRARY
 
 
 def onnx_session(

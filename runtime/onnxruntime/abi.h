@@ -13,7 +13,7 @@
 #define ORT_VERSION 17u
 #ifdef _WIN32
 #define ORT_CALL __stdcall
-#define ORT_EXPORT __declspec(dllexport)
+#define ORT_EXPORT /* dllexport for one function would leave out all others */
 #else
 #define ORT_CALL
 #define ORT_EXPORT __attribute__((visibility("default")))
