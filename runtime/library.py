@@ -87,7 +87,7 @@ _FUNCTIONS: dict[str, tuple[type | None, tuple[type, ...]]] = {
 def library() -> ctypes.CDLL:
     """The library with its functions declared. Raises TritError if it is missing or cannot be loaded."""
     if not LIBRARY.exists():
-        raise TritError(f"the C library {LIBRARY.name} is missing from {LIBRARY.parent}: install trit with pip install .")
+        raise TritError(f"the C library {LIBRARY} is missing: install trit with pip install .")
     try:
         loaded = ctypes.CDLL(str(LIBRARY))
         for name, (result, arguments) in _FUNCTIONS.items():

@@ -137,7 +137,7 @@ def test_variants() -> None:
 
 def test_a_missing_library_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(trit.runtime.library, "LIBRARY", tmp_path / "libtritrt.so")
-    with pytest.raises(TritError, match=r"libtritrt.so is missing .*pip install"):
+    with pytest.raises(TritError, match=r"libtritrt.so is missing.*pip install"):
         trit.runtime.library.library.__wrapped__()
     (tmp_path / "libtritrt.so").write_bytes(b"no library")
     with pytest.raises(TritError, match="cannot load"):
