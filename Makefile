@@ -40,9 +40,11 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What takes too long for every change: twenty kills of each command that writes, a million inferences.
+# What takes too long for every change: twenty kills of each command that writes, a million inferences; an environment
+# for each extra and Python; the C library for other systems; wheels byte by byte.
 soak: $(READY)
 	@TRIT_KILLS=20 TRIT_INFERENCES=1000000 $(BIN)/python -m pytest -n 2 tests/test_killed.py tests/test_long_run.py
+	@TRIT_SOAK=1 $(BIN)/python -m pytest tests/test_extras.py tests/test_cross.py tests/test_reproducible.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -3,69 +3,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
+from wheel_support import ROOT, build_sdist, build_wheel, command, environment_with
 
 from trit import load, shipped_images
 from trit.commands.zoo import network_bytes
 from trit.export.onnx_reader import parse_onnx
 from trit.export.plan import to_plan
 
-ROOT = Path(__file__).parents[1]
 MOST_BYTES = 2_000_000
-EPOCH = "1700000000"  # SOURCE_DATE_EPOCH, so that archives do not hold the time
 EXTRA = "pip install 'trit[cli]' brings it"
-
-
-def command(*words: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    environment = {**clean, "SOURCE_DATE_EPOCH": EPOCH, **variables}
-    return subprocess.run([*words], cwd=cwd, env=environment, capture_output=True, text=True)
-
-
-def pip(*words: str | Path, cwd: Path, python: str | Path = sys.executable) -> None:
-    done = command(python, "-m", "pip", "--quiet", "--disable-pip-version-check", *words, cwd=cwd)
-    if "No matching distribution found" in done.stderr:
-        pytest.skip(f"no package index here: {done.stderr.strip().splitlines()[-1]}")
-    assert done.returncode == 0, done.stderr
-
-
-def copy_of_the_tree(folder: Path) -> Path:
-    """What git has or would take, so that nothing built earlier comes along."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("needs git and the repository, for the list of its files")
-    list_files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(list_files, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
-    return folder
-
-
-def build_sdist(folder: Path) -> Path:
-    pytest.importorskip("build", reason="build is not installed: pip install build")
-    tree = copy_of_the_tree(folder / "tree")
-    done = command(sys.executable, "-m", "build", "--sdist", "--outdir", folder, tree, cwd=folder)
-    if "No matching distribution found" in done.stdout + done.stderr:
-        pytest.skip("no package index here")
-    assert done.returncode == 0, done.stdout + done.stderr
-    shutil.rmtree(tree)
-    (sdist,) = folder.glob("trit-*.tar.gz")
-    return sdist
-
-
-def build_wheel(sdist: Path, folder: Path) -> Path:
-    pip("wheel", "--no-deps", "--wheel-dir", folder, sdist, cwd=folder)
-    (wheel,) = folder.glob("trit-*.whl")
-    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def python(wheel: Path) -> Path:
     """Of a new virtual environment that has the wheel and what its metadata asks for."""
-    place = wheel.parent / "venv"
-    venv.create(place, with_pip=True, symlinks=True)
-    interpreter = place / "bin" / "python"
-    pip("install", wheel, cwd=wheel.parent, python=interpreter)
-    return interpreter
+    return environment_with(wheel, "", wheel.parent / "venv")
 
 
 def test_the_wheel_is_small_and_of_every_python_from_3_11(wheel: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trit.console import stderr
+from trit.limits import KEYS, broken_limits, read_limits
 from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, Task, read_quantity
 from trit.plots import RATES
 from trit.runtime.errors import TritError
@@ -42,6 +43,10 @@ def profile(
     ] = None,
     every: Annotated[str | None, typer.Option(help="Time from one inference to the next, as 100ms, 1s, 10min.")] = None,
     battery: Annotated[str | None, typer.Option(help="With --every: the battery's charge, as 225mAh.")] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help=f"Exit status 1 where a target breaks it: {KEYS}; repeatable."),
+    ] = None,
     set_: Set = None,
     task: Task = None,
     data: Data = None,
@@ -58,6 +63,8 @@ def profile(
     Example: trit profile fashion.onnx --target stm32u585 --every 10s --battery 225mAh
 
     Example: trit profile fashion.onnx --target rram-2t2r-130nm --monte-carlo 200 --set operation.supply=0.8
+
+    Example: trit profile fashion.onnx --target nrf52840 --limit flash=262144 --limit latency=500ms
     """
     from trit.files import read_model
     from trit.inputs import inputs_for
@@ -75,6 +82,7 @@ def profile(
     if monte_carlo is None and (bar is not None or cluster is not None):
         raise TritError("--bar and --cluster need --monte-carlo: how many chips to simulate")
     accuracy = accuracy or (MOST_IMAGES if monte_carlo else 0)
+    limits = read_limits(limit or (), accuracy > 0)
     targets = [load_target(name, set_ or ()) for name in target.split(",")]
     if period is not None:
         for each in targets:
@@ -95,9 +103,14 @@ def profile(
         results.append(_Result(costs, right, duty))
     if json:
         show_json(model=str(model), inputs=tests.origin, profiles=[_as_json(result, bar) for result in results])
-        return
-    for result in results:
-        _print(result, tests.origin, bar)
+    else:
+        for result in results:
+            _print(result, tests.origin, bar)
+    broken = [line for result in results for line in broken_limits(limits, result.profile, result.accuracy)]
+    for line in broken:
+        typer.echo(line, err=True)
+    if broken:
+        raise typer.Exit(1)
 
 
 def _counted(status: Status, text: str) -> Callable[[], None]:
