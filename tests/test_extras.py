@@ -20,9 +20,8 @@ if os.environ.get("TRIT_SOAK") != "1":
     pytest.skip("many environments: make soak, or TRIT_SOAK=1", allow_module_level=True)
 
 THIS = f"python{sys.version_info.major}.{sys.version_info.minor}"
-PYTHONS = [
-    name for name in ("python3.11", "python3.12", "python3.13", "python3.14") if name == THIS or shutil.which(name)
-]
+OTHERS = ("python3.11", "python3.12", "python3.13", "python3.14")
+PYTHONS = [THIS, *(name for name in OTHERS if name != THIS and shutil.which(name))]
 RRAM = "profile fashion.onnx --target rram-2t2r-130nm"
 USES = {  # of each extra: a command that needs it, and words of its output
     "cli": ("inspect fashion.onnx", "conv1"),
@@ -62,7 +61,6 @@ def test_an_extra(wheel: Path, extra: str, python: str, tmp_path: Path) -> None:
     ):
         done = command(trit, *words.split(), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    everything = "all" in extra
     installed = {"cli", *extra.split(",")} | (set(USES) - {"qonnx"} if "all" in extra else set())
     for name, (words, expected) in USES.items():
         done = command(trit, *words.split(), cwd=tmp_path)
