@@ -4,7 +4,11 @@
 #define _POSIX_C_SOURCE 199309L
 #endif
 #include <string.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <time.h>
+#endif
 
 #include "trit/bits.h"
 #include "trit/inspect.h"
@@ -34,26 +38,36 @@ trit_status trit_host_run_batch(const trit_plan *plan, void *arena, size_t arena
     return status;
 }
 
+/* In seconds, by a clock that never goes back. */
+static double seconds_now(void) {
+#ifdef _WIN32
+    LARGE_INTEGER ticks, frequency;
+    QueryPerformanceFrequency(&frequency);
+    QueryPerformanceCounter(&ticks);
+    return (double)ticks.QuadPart / (double)frequency.QuadPart;
+#else
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#endif
+}
+
 typedef struct timer {
     double *seconds; /* of this run's steps */
-    struct timespec last;
+    double last;
 } timer;
 
 static void take_time(void *user, uint32_t step) {
     timer *t = (timer *)user;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (step > 0)
-        t->seconds[step - 1] =
-            (double)(now.tv_sec - t->last.tv_sec) + 1e-9 * (double)(now.tv_nsec - t->last.tv_nsec);
-    clock_gettime(CLOCK_MONOTONIC, &t->last);
+    if (step > 0) t->seconds[step - 1] = seconds_now() - t->last;
+    t->last = seconds_now();
 }
 
 /* seconds[repeat][step] */
 trit_status trit_host_profile(const trit_plan *plan, void *arena, size_t arena_size, const uint8_t *input,
                               float *output, size_t repeats, double *seconds) {
     trit_status status = TRIT_OK;
-    timer t = {seconds, {0, 0}};
+    timer t = {seconds, 0.0};
     size_t i;
     for (i = 0; i < repeats && status == TRIT_OK; i++, t.seconds += trit_step_count(plan))
         status = trit_run_hooked(plan, arena, arena_size, input, output, take_time, &t);
