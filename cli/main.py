@@ -81,7 +81,7 @@ def options(
 def main() -> None:
     """Run the command line: exit 0 done, 1 a check failed, 2 a mistake in one line, 130 interrupted."""
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="trit", standalone_mode=False)
     except TritError as error:
         status = _complain(str(error))
     except TyperException as error:

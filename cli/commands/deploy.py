@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trit import completion
 from trit.console import stderr
 from trit.options import Inputs, Json, Model, OneTask
 from trit.tables import SCHEMA, show_json
@@ -22,7 +23,9 @@ def deploy(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder to write; new, empty or an earlier deployment.")
     ],
-    target: Annotated[str, typer.Option(help="A target's name, or its .toml file.")] = "host",
+    target: Annotated[
+        str, typer.Option(help="A target's name, or its .toml file.", autocompletion=completion.targets)
+    ] = "host",
     images: Annotated[int, typer.Option(min=1, help="How many test images go into the folder.")] = 4,
     task: OneTask = None,
     inputs: Inputs = None,

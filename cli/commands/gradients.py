@@ -8,13 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
+from trit import completion
 from trit.options import Data, Json
 from trit.runtime.errors import TritError
 from trit.tables import Column, show
 
 
 def gradients(
-    recipe: Annotated[str, typer.Argument(help="A recipe of a convergent network, or the model.pt it gave.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe of a convergent network, or the model.pt it gave.", autocompletion=completion.recipes
+        ),
+    ],
     images: Annotated[int, typer.Option(min=1, help="How many training images the gradient is of.")] = 20,
     plot: Annotated[Path | None, typer.Option(help="Draw angle and ratio here (.svg, .png, .pdf).")] = None,
     set_: Annotated[

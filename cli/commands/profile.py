@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trit import completion
 from trit.console import stderr
 from trit.limits import KEYS, broken_limits, read_limits
 from trit.options import CHARGES, TIMES, Data, Inputs, Json, Model, Set, Task, read_quantity
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 def profile(
     model: Model,
-    target: Annotated[str, typer.Option(help="Targets, separated by commas: names or .toml files.")] = "host",
+    target: Annotated[
+        str,
+        typer.Option(help="Targets, separated by commas: names or .toml files.", autocompletion=completion.targets),
+    ] = "host",
     accuracy: Annotated[int, typer.Option(min=0, help="Also the accuracy on this many test images.")] = 0,
     monte_carlo: Annotated[
         int | None, typer.Option(min=1, metavar="CHIPS", help="Accuracy of this many programmed RRAM chips.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trit import completion
 from trit.commands.train import error_model
 from trit.console import stderr
 from trit.options import Data, Json
@@ -34,7 +35,12 @@ Costs = dict[str, dict[str, Any]]  # by the place of a run in the grid
 
 
 def sweep(
-    recipe: Annotated[str, typer.Argument(help="A recipe, as of trit train, or the path of a TOML file.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe, as of trit train, or the path of a TOML file.", autocompletion=completion.recipes
+        ),
+    ],
     grid: Annotated[
         list[str],
         typer.Option(
@@ -43,7 +49,10 @@ def sweep(
     ],
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds each point is trained with.")] = 1,
     target: Annotated[
-        str | None, typer.Option(help="Also latency and energy on this target: a name or a .toml file.")
+        str | None,
+        typer.Option(
+            help="Also latency and energy on this target: a name or a .toml file.", autocompletion=completion.targets
+        ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw accuracy against the costs: .svg, .png or .pdf; needs matplotlib.")

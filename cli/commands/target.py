@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trit import completion
 from trit.console import stderr
 from trit.options import Data, Inputs, Json, Model, Set
 from trit.plots import RATES, sweep_plot
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 HELP = "Check, compare, tune and calibrate target descriptions.\n\nExample: trit target check my-chip.toml"
 target = typer.Typer(no_args_is_help=True, help=HELP)
-Chip = Annotated[str, typer.Option("--target", help="An RRAM target's name, or its .toml file.")]
+Chip = Annotated[
+    str,
+    typer.Option("--target", help="An RRAM target's name, or its .toml file.", autocompletion=completion.targets),
+]
 Chips = Annotated[int, typer.Option(min=1, help="How many programmed chips the accuracy is of.")]
 Images = Annotated[int, typer.Option(min=1, help="How many test images the accuracy is of.")]
 DEFAULT = "rram-2t2r-130nm"
@@ -31,7 +35,11 @@ DEFAULT = "rram-2t2r-130nm"
 
 @target.command()
 def check(
-    file: Annotated[str, typer.Argument(help="A target description, .toml, or a target's name.")], json: Json = False
+    file: Annotated[
+        str,
+        typer.Argument(help="A target description, .toml, or a target's name.", autocompletion=completion.targets),
+    ],
+    json: Json = False,
 ) -> None:
     """Check a description's keys, units and physical sense; exit status 1 if it cannot be used.
 

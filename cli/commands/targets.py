@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trit import completion
 from trit.options import Json
 from trit.tables import Column, show, show_json
 
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def targets(
-    name: Annotated[str | None, typer.Argument(help="The target to explain; none: list them.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The target to explain; none: list them.", autocompletion=completion.targets),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the targets, or explain one: every figure with its unit, origin and source.

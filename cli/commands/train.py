@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trit import completion
 from trit.options import Data
 from trit.sparks import sparkline
 from trit.tables import Column, show
@@ -28,7 +29,8 @@ def train(
             "metaplastic-permuted-mnist, metaplastic-permuted-mnist-10, metaplastic-permuted-mnist-4096, "
             "metaplastic-mnist-fashion, metaplastic-stream-fashion, metaplastic-stream-cifar10, metaplastic-classes, "
             "ep-mnist-mlp, ep-mnist-binary, ep-cifar10-small, ep-cifar10, "
-            "or the path of a TOML file."
+            "or the path of a TOML file.",
+            autocompletion=completion.recipes,
         ),
     ],
     data: Data = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trit import completion
 from trit.options import Json
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
@@ -17,7 +18,10 @@ from trit.tables import Column, show, show_json
 
 def zoo(
     name: Annotated[
-        str | None, typer.Argument(help="The network to copy out, or to show with --card; none: list them.")
+        str | None,
+        typer.Argument(
+            help="The network to copy out, or to show with --card; none: list them.", autocompletion=completion.networks
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to copy its .onnx file.")] = None,
     card: Annotated[bool, typer.Option("--card", help="Show what was measured of it instead of copying it.")] = False,
