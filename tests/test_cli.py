@@ -100,7 +100,20 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(run: Run, monkeypatch: py
     assert gone["qemu-aarch64"]["get"] == "apt-get install qemu-user"
     assert gone["ziglang"]["get"] == "pip install 'trit[mcu]'"
     status, out, _ = run("doctor")
-    assert status == 0 and "apt-get install gcc-arm-none-eabi" in out and "are missing" in out
+    lines = [line for line in out.splitlines() if " is missing, for " in line]
+    assert status == 0 and "are missing" in out and len(lines) >= len(PACKAGES) + len(COMMANDS_OF_OTHERS)
+    assert "simavr is missing, for simulating AVR boards, and their cycles: apt-get install simavr" in lines
+    assert "torch is missing, for trit train, and models as model.pt: pip install 'trit[train]'" in lines
+
+
+def test_doctor_needs_nothing_that_it_looks_for(tmp_path: Path) -> None:
+    hidden = [module for _, module, _ in PACKAGES.values()]
+    program = f"import sys; sys.modules |= dict.fromkeys({hidden}); sys.argv = ['trit', 'doctor']"
+    command = [sys.executable, "-c", f"{program}; from trit.__main__ import main; main()"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    assert all(f"\n{name} is missing, for " in done.stdout for name in PACKAGES)
+    assert "C library" in done.stdout and "C library is missing" not in done.stdout
 
 
 def test_zoo_lists_and_copies(run: Run, tmp_path: Path) -> None:

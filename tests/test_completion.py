@@ -18,7 +18,7 @@ LINES = {
     "profile m.onnx --target host,nrf": {"host,nrf52840"},
     "deploy m.onnx --target cortex-": {"cortex-a53"},
     "targets atmega3": {"atmega328p"},
-    "target check rram-2t2r-130n": {"rram-2t2r-130nm"},
+    "target check rram-2t2r-130": {"rram-2t2r-130nm", "rram-2t2r-130nm-low"},
     "zoo mnist": {"mnist-binary-mlp"},
     "export --form": {"--format"},
     "export m.onnx --format ti": set(),

@@ -11,53 +11,61 @@ from typing import Any
 
 from trit.options import Json
 from trit.runtime.errors import TritError
-from trit.tables import Column, show
+from trit.tables import Column, show, show_json
 
 COMMANDS = {  # each with what it is for, and the Debian packages that bring it
-    "cc": ("the host's programs", "gcc libc6-dev"),
-    "make": ("trit deploy", "make"),
-    "cmake": ("deployments, another way", "cmake"),
-    "arm-none-eabi-gcc": ("Cortex-M firmware", "gcc-arm-none-eabi"),
-    "riscv64-unknown-elf-gcc": ("RISC-V firmware", "gcc-riscv64-unknown-elf"),
+    "cc": ("programs for this machine by trit deploy", "gcc libc6-dev"),
+    "make": ("building what trit deploy writes", "make"),
+    "cmake": ("building what trit deploy writes, another way", "cmake"),
+    "arm-none-eabi-gcc": ("Cortex-M firmware by gcc instead of zig", "gcc-arm-none-eabi"),
+    "riscv64-unknown-elf-gcc": ("RISC-V firmware by gcc instead of zig", "gcc-riscv64-unknown-elf"),
     "avr-gcc": ("AVR firmware", "gcc-avr avr-libc"),
-    "aarch64-linux-gnu-gcc": ("64-bit Arm Linux", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
-    "qemu-system-arm": ("simulated Cortex-M", "qemu-system-arm"),
-    "qemu-system-riscv32": ("simulated RISC-V", "qemu-system-misc"),
-    "qemu-aarch64": ("emulated 64-bit Arm", "qemu-user"),
-    "simavr": ("simulated AVR", "simavr"),
-    "ngspice": ("RRAM sense amplifiers", "ngspice"),
+    "aarch64-linux-gnu-gcc": ("programs for 64-bit Arm Linux", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"),
+    "qemu-system-arm": ("simulating a Cortex-M55 and an RP2350", "qemu-system-arm"),
+    "qemu-system-riscv32": ("simulating RISC-V boards", "qemu-system-misc"),
+    "qemu-aarch64": ("running programs for 64-bit Arm Linux here", "qemu-user"),
+    "simavr": ("simulating AVR boards, and their cycles", "simavr"),
+    "ngspice": ("trit target calibrate: RRAM sense amplifiers", "ngspice"),
 }
 PACKAGES = {  # distributions, each with what it is for, what it is imported as, and its extra
-    "ziglang": ("firmware, for every core", "ziglang", "mcu"),
-    "unicorn": ("simulated boards", "unicorn", "mcu"),
-    "capstone": ("cycles", "capstone", "mcu"),
-    "pyelftools": ("firmware's sizes", "elftools", "mcu"),
-    "onnxruntime": ("trit verify", "onnxruntime", "onnxruntime"),
-    "qonnx": ("trit import --check", "qonnx", "qonnx"),
-    "apache-tvm": ("trit verify, export", "tvm", "tvm"),
-    "torch": ("trit train", "torch", "train"),
-    "scikit-learn": ("the digits", "sklearn", "train"),
-    "pooch": ("data sets' downloads", "pooch", "train"),
+    "onnx": ("models as ONNX files", "onnx", "cli"),
+    "ziglang": ("firmware for every core but AVR", "ziglang", "mcu"),
+    "unicorn": ("simulating Cortex-M boards", "unicorn", "mcu"),
+    "capstone": ("cycles of microcontrollers", "capstone", "mcu"),
+    "pyelftools": ("sizes of firmware", "elftools", "mcu"),
+    "onnxruntime": ("running models in onnxruntime, as trit verify does", "onnxruntime", "onnxruntime"),
+    "qonnx": ("trit import --check of QONNX files", "qonnx", "qonnx"),
+    "apache-tvm": ("trit export --format tvm, and TVM in trit verify", "tvm", "tvm"),
+    "torch": ("trit train, and models as model.pt", "torch", "train"),
+    "accelerate": ("trit train", "accelerate", "train"),
+    "scikit-learn": ("the data set digits", "sklearn", "train"),
+    "pooch": ("downloading data sets", "pooch", "train"),
+    "joblib": ("trit sweep", "joblib", "train"),
     "scipy": ("trit target calibrate", "scipy", "calibrate"),
-    "matplotlib": ("trit target sweep --plot", "matplotlib", "plot"),
+    "matplotlib": ("pictures: --plot", "matplotlib", "plot"),
     "altair": ("trit report", "altair", "report"),
     "vl-convert-python": ("trit report", "vl_convert", "report"),
-    "distributed": ("trit profile --cluster", "distributed", "cluster"),
+    "jinja2": ("trit report", "jinja2", "report"),
+    "distributed": ("--cluster of trit sweep and trit profile", "distributed", "cluster"),
 }
 
 
 def doctor(json: Json = False) -> None:
-    """What is installed of compilers, simulators and packages, and how to get the others. Exit status 0 in any case.
+    """What is installed of compilers, simulators and packages, and a line for each that is not: what it is for, and how
+    to get it. Exit status 0 in any case.
 
     Example: trit doctor
     """
     commands = [_command(name, *known) for name, known in COMMANDS.items()]
     packages = [_package(name, *known) for name, known in PACKAGES.items()]
     rows = [_library(), _data(), *packages, *commands]
-    missing = sum(row["found"] is None for row in rows)
-    notes = [f"{missing} of {len(rows)} are missing; each matters only for what it is for"] if missing else []
-    shown = rows if json else [row if row["found"] is None else {**row, "get": None} for row in rows]
-    show("This machine", _COLUMNS, shown, json, notes)
+    if json:
+        show_json(rows=rows)
+        return
+    missing = [f"{row['name']} is missing, for {row['for']}: {row['get']}" for row in rows if row["found"] is None]
+    if missing:
+        missing.insert(0, f"{len(missing)} of {len(rows)} are missing; each matters only for what it is for:")
+    show("This machine", _COLUMNS, [row for row in rows if row["found"] is not None], notes=missing)
 
 
 def summary() -> str:
@@ -88,13 +96,20 @@ def _library() -> dict[str, Any]:
 
 def _variants() -> list[str]:
     """The kernel variants that this processor runs, the slowest first."""
-    from trit.commands.zoo import network_bytes
-    from trit.export.onnx_reader import parse_onnx
+    import numpy as np
+
+    from trit.export.graph import Graph, Tensor
+    from trit.export.operators import Conv, Scores
     from trit.export.plan import to_plan
     from trit.runtime import Session
     from trit.runtime.library import VARIANTS
 
-    plan, here = to_plan(parse_onnx(network_bytes("fashion-binary-cnn"), "fashion-binary-cnn")), []
+    one = (1, 1, 1)
+    tensors = {"x": Tensor("x", "uint8", one), "sum": Tensor("sum", "int32", one), "y": Tensor("y", "float32", one)}
+    weight, number = np.ones((1, 1, 1, 1), np.int8), np.ones(1, np.float32)
+    conv = Conv("conv", "x", "sum", weight, "binary", (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    plan = to_plan(Graph("x", "y", tensors, [conv, Scores("scores", "sum", "y", number, number)], ["one"], {}))
+    here = []
     for variant in VARIANTS:
         try:
             here.append(Session(plan, variant).variant)
@@ -117,5 +132,4 @@ _COLUMNS = [
     Column("name", "what"),
     Column("for", "for"),
     Column("found", "found"),
-    Column("get", "how to get it"),
 ]
