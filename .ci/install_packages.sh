@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests of the C library, of firmware and of reports use. Where it cannot, they skip and say why.
+# Installs the Debian packages that the tests of the C library, of firmware, of reports and of shells use. Where it cannot, they skip and say why.
 set -euo pipefail
 
 missing=()
@@ -20,6 +20,8 @@ need qemu-system-riscv32 qemu-system-misc
 need avr-gcc gcc-avr avr-libc
 need simavr simavr
 need ngspice ngspice
+need zsh zsh
+need fish fish
 need chromium chromium
 need chromedriver chromium-driver
 if [ ! -e /usr/include/simavr/sim_avr.h ]; then

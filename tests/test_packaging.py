@@ -8,9 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETUP = PYPROJECT["tool"]["setuptools"]
 
 
 @pytest.mark.parametrize("package, folder", SETUP["package-dir"].items())
@@ -42,3 +45,23 @@ def test_the_folders_import_one_way() -> None:
                 if words[:1] in (["from"], ["import"]) and words[1].startswith("trit."):
                     imported = words[1].split(".")[1]
                     assert imported in {folder, *others}, f"{path.relative_to(ROOT)}: {line.strip()}"
+
+
+def test_every_extra_has_the_command_line() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert all("trit[cli]" in extras[name] for name in extras if name not in ("cli", "all", "dev"))
+    assert PYPROJECT["project"]["dependencies"] == ["numpy>=2.0"]
+
+
+def test_the_lock_has_what_the_extras_ask_for() -> None:
+    lines = (line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#"))
+    locked = [Requirement(line) for line in lines]
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    asked = [text for name in extras if name not in ("dev", "qonnx") for text in extras[name]]
+    for requirement in map(Requirement, [*PYPROJECT["project"]["dependencies"], *asked]):
+        if requirement.name == "trit":
+            continue
+        versions = [one for one in locked if canonicalize_name(one.name) == canonicalize_name(requirement.name)]
+        assert versions, f"{requirement.name} is not in requirements.lock"
+        for version in versions:
+            assert str(version.specifier).removeprefix("==") in requirement.specifier, f"{version} for {requirement}"
