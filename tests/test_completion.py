@@ -67,6 +67,7 @@ def test_the_script_is_the_shells_own(shell: str, tmp_path: Path) -> None:
     (tmp_path / "trit").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trit "$@"\n')
     (tmp_path / "trit").chmod(0o755)
     variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    variables["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"  # take the shell that is named, not pytest's own
     command = [tmp_path / "trit", "--show-completion", shell]
     shown = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr

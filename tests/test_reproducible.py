@@ -23,7 +23,7 @@ hidden = [48]
 epochs = 2
 """
 COMMANDS = "import sys\nfrom trit.main import main\n" + "\n".join(
-    f"sys.argv = {('trit', *line.split())}\ntry: main()\nexcept SystemExit as stop: assert not stop.code"
+    f"sys.argv = {['trit', *line.split()]}\ntry: main()\nexcept SystemExit as stop: assert not stop.code"
     for line in (
         "train mine.toml --out {out}",
         "export {out}/model.pt -o {out}/model.onnx",
