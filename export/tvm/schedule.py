@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tvm
-from tvm import s_tir
+from tvm import s_tir, tirx
 
 from trit.export.tvm.conv import ACCUMULATORS, SUMS
 from trit.export.tvm.legalize import OPERATOR
@@ -36,7 +36,17 @@ def schedule_function(function: Any, machine: Machine) -> Any:
     made = s_tir.Schedule(function)
     if is_convolution(made):
         tile_convolution(made, machine, lambda _made, _candidates, default: default)
+    for name in _stages(made):
+        _begin_before_loops(made, made.get_sblock(name))
     return made.mod["main"]
+
+
+def _begin_before_loops(made: Any, block: Any) -> None:
+    """A reduction to a lone value starts before its loops: gcc does not see that their first turn would start it."""
+    stage = made.get(block)
+    places = [int(axis.dom.extent) for axis in stage.iter_vars if axis.iter_type == tirx.IterVar.DataPar]
+    if stage.init is not None and set(places) == {1}:
+        made.decompose_reduction(block, made.get_loops(block)[len(places)])
 
 
 def is_convolution(made: Any) -> bool:
