@@ -18,7 +18,7 @@ from trit.export.graph import Graph, GraphError
 from trit.export.onnx_functions import DOMAIN
 from trit.export.onnx_reader import parse_onnx, read_onnx
 from trit.export.onnx_writer import onnx_bytes, to_onnx, write_onnx
-from trit.export.operators import Conv, Threshold
+from trit.export.operators import Conv, Rescale, Threshold
 from trit.runtime.errors import TritError
 from trit.runtime.onnxruntime_session import run_onnxruntime
 
@@ -78,6 +78,8 @@ def test_a_file_is_hardly_larger_than_its_bits(name: str) -> None:
         if isinstance(node, Threshold):
             planes = 1 if graph.tensors[node.output].kind == "binary" else 2
             size += 4 * planes * len(node.lo)
+        if isinstance(node, Rescale):
+            size += (4 + 8 + 1) * len(node.multiplier)
     assert len(data) <= 1.10 * size + 16 * 1024
 
 
