@@ -68,16 +68,13 @@ def _trace(network: nn.Module) -> _Traced:
 def _evaluate(node: fx.Node, values: dict[fx.Node, Any], modules: dict[str, nn.Module], lowering: Lowering) -> Any:
     if node.op == "placeholder":
         return lowering.placeholder()
-    operands = [values[a] if isinstance(a, fx.Node) else a for a in node.args]
+    operands: list[Any] = [values[a] if isinstance(a, fx.Node) else a for a in node.args]
     if node.op == "call_function" and node.target in _CONCATENATIONS:
         return _concatenate(node, values, lowering)
     match operands:
-        case [Value() as value] if node.op == "call_module":
+        case [Value()] | [Value(), Value()] if node.op == "call_module":
             path = str(node.target)
-            return _module(lowering.name_of(path), modules[path], value, lowering)
-        case [Value() as first, Value() as second] if node.op == "call_module":
-            path = str(node.target)
-            return _module_of_two(lowering.name_of(path), modules[path], first, second, lowering)
+            return _module(lowering.name_of(path), modules[path], operands, lowering)
         case [Value() as value] if node.target in _SIGNS:
             return layers.sign(lowering.name_of(node.name), value, lowering)
         case [Value() as left, Value() as right] if node.target in _ADDITIONS and not node.kwargs:
@@ -112,27 +109,16 @@ _SIGNS = (torch.sign, torch.sgn, "sign", "sign_", "sgn")
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 
-def _module(path: str, module: nn.Module, value: Value, lowering: Lowering) -> Value:
-    for kinds, lower_module in layers.LAYERS:
+def _module(path: str, module: nn.Module, values: list[Value], lowering: Lowering) -> Value:
+    for kinds, lower_module in layers.LAYERS if len(values) == 1 else layers.LAYERS_OF_TWO:
         if type(module).__name__ in kinds:
-            if value.limits and lower_module not in layers.AFTER_CLIPPING:
+            if any(value.limits for value in values) and lower_module not in layers.AFTER_CLIPPING:
                 raise GraphError(
                     f"layer {path} reads clipped values: put an activation behind the Hardtanh or ReLU before it"
                 )
-            return lower_module(path, module, value, lowering)
+            return lower_module(path, module, *values, lowering)
     if any(type(module).__name__ in kinds for kinds, _ in layers.LAYERS_OF_TWO):
         raise GraphError(f"layer {path} ({type(module).__name__}) takes two values, not by keyword")
-    raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
-
-
-def _module_of_two(path: str, module: nn.Module, first: Value, second: Value, lowering: Lowering) -> Value:
-    for kinds, lower_module in layers.LAYERS_OF_TWO:
-        if type(module).__name__ in kinds:
-            if first.limits or second.limits:
-                raise GraphError(
-                    f"layer {path} reads clipped values: put an activation behind the Hardtanh or ReLU before it"
-                )
-            return lower_module(path, module, first, second, lowering)
     raise GraphError(f"layer {path} ({type(module).__name__}) is not supported: use {_SUPPORTED}")
 
 

@@ -292,8 +292,7 @@ def identity(path: str, module: Any, value: Value, lowering: Lowering) -> Value:
     return value
 
 
-Lower = Callable[[str, Any, Value, Lowering], Value]
-LowerOfTwo = Callable[[str, Any, Value, Value, Lowering], Value]
+Lower = Callable[..., Value]  # of a path, a module, the values that it is called with, and the graph so far
 LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("Pixels",), pixels),
     (("QuantConv1d", "QuantConv2d", "Conv1d", "Conv2d"), convolution),
@@ -310,7 +309,7 @@ LAYERS: list[tuple[tuple[str, ...], Lower]] = [
     (("Flatten",), flatten),
     (("Identity", "Dropout", "Dropout1d", "Dropout2d"), identity),
 ]
-LAYERS_OF_TWO: list[tuple[tuple[str, ...], LowerOfTwo]] = [(("MaxUnpool",), max_unpool)]
+LAYERS_OF_TWO: list[tuple[tuple[str, ...], Lower]] = [(("MaxUnpool",), max_unpool)]
 # Clipping commutes with these alone.
 AFTER_CLIPPING = (binary_activation, ternary_activation, eight_bit_activation, max_pool, flatten, identity)
 
