@@ -37,7 +37,7 @@ def zoo(
     if name is None:
         if card:
             raise TritError("--card needs the name of a network: trit zoo lists them")
-        rows = [{**network, "accuracy": accuracy(card_of(network["name"]))} for network in listed]
+        rows = [{**_sized(network), "accuracy": accuracy(card_of(network["name"]))} for network in listed]
         show("Networks that ship with trit", _COLUMNS, rows, json)
         return
     found = next((network for network in listed if network["name"] == name), None)
@@ -46,15 +46,15 @@ def zoo(
     if card and output:
         raise TritError("--card shows the network, --output copies it: give one of them")
     if card:
-        _show_card(found, card_of(name), json)
+        _show_card(_sized(found), card_of(name), json)
     else:
         _copy(name, output)
 
 
 def networks() -> list[dict[str, Any]]:
-    """The entries of zoo.toml, each with its file's size in bytes."""
-    entries = tomllib.loads((files("trit") / "zoo" / "zoo.toml").read_text())["network"]
-    return [{**entry, "bytes": len(network_bytes(entry["name"]))} for entry in entries]
+    """The entries of zoo.toml."""
+    entries: list[dict[str, Any]] = tomllib.loads((files("trit") / "zoo" / "zoo.toml").read_text())["network"]
+    return entries
 
 
 def network_bytes(name: str) -> bytes:
@@ -69,6 +69,11 @@ def card_of(name: str) -> dict[str, Any]:
 
 def accuracy(card: dict[str, Any]) -> float:
     return float(card["right"] / card["images"])
+
+
+def _sized(network: dict[str, Any]) -> dict[str, Any]:
+    """The entry with its file's size in bytes."""
+    return {**network, "bytes": len(network_bytes(network["name"]))}
 
 
 def _copy(name: str, output: Path | None) -> None:
