@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import version
 from trit.commands.zoo import network_bytes, networks
 
 ROOT = Path(__file__).parents[1]
@@ -30,16 +31,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
     arguments = parser.parse_args()
+    made_by = version()
     for name in arguments.names or names:
-        content = card(name)
+        content = card(name, made_by)
         lines = (f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
         (ROOT / "cli" / "zoo" / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
         print(f"{name}: {content['right']} of {content['images']}", flush=True)
 
 
-def card(name: str) -> dict[str, Any]:
-    describe = ["git", "describe", "--always"]
-    version = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def card(name: str, made_by: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / f"{name}.onnx"
         model.write_bytes(network_bytes(name))
@@ -49,7 +49,7 @@ def card(name: str) -> dict[str, Any]:
     counts = [row["counts"] for row in tested["rows"]]
     return {
         "date": str(date.today()),
-        "version": version,
+        "version": made_by,
         "images": sum(map(sum, counts)),
         "right": sum(row[index] for index, row in enumerate(counts)),
         "labels": tested["labels"],

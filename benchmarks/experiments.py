@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from datetime import date
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from benchmarks.report import version
 from trit.files import read_model
 from trit.inputs import inputs_for
 from trit.targets.deploy import deploy
@@ -109,10 +109,9 @@ def rerun(name: str, method: str, seed: int) -> None:
     recipe, overrides = EXPERIMENTS[name].recipe, [*EXPERIMENTS[name].overrides, *METHODS[method], f"seed={seed}"]
     folder = ROOT / "runs" / "learning" / f"{name}-{method}-seed{seed}"
     train(recipe, out=folder, overrides=overrides, console=Console(stderr=True))
-    describe = ["git", "describe", "--always", "--dirty"]
-    version = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     command = shlex.join(["trit", "train", recipe, *(part for key in overrides for part in ("--set", key))])
-    header: dict[str, Any] = {"command": command, "seed": seed, "date": str(date.today()), "version": version}
+    header: dict[str, Any] = {"command": command, "seed": seed, "date": str(date.today())}
+    header["version"] = version("--dirty")
     header["threads"] = torch.get_num_threads()
     if has_packed_weights(recipe, overrides):
         header["deployed"] = deployed(folder / "model.pt")

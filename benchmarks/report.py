@@ -7,6 +7,7 @@ import argparse
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +82,13 @@ def machine() -> str:
     except (OSError, StopIteration):
         model = platform.machine()
     return f"{model}, {os.cpu_count()} processors"
+
+
+def version(*options: str) -> str:
+    """The commit that the figures are of, as `git describe --always` with these options names it."""
+    words = ["git", "describe", "--always", *options]
+    done = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 _COLUMNS = [
