@@ -16,6 +16,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REPOSITORY = PROJECT.get("urls", {}).get("Repository")  # None: the project names none
 COMMANDS = (sys.executable, "-m", "typer", "trit.main", "utils", "docs", "--name", "trit")
 
 
@@ -31,14 +33,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links to the repository's files lead to its address, if pyproject.toml names one; else their text remains."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    repository = project.get("urls", {}).get("Repository")
 
     def link(match: re.Match[str]) -> str:
         path = (DOCS / page.file.src_uri).parent.joinpath(match[2]).resolve()
         if path.is_relative_to(DOCS) or not path.exists():
             return match[0]
-        return f"[{match[1]}]({repository}/blob/main/{path.relative_to(ROOT)})" if repository else match[1]
+        return f"[{match[1]}]({REPOSITORY}/blob/main/{path.relative_to(ROOT)})" if REPOSITORY else match[1]
 
     return re.sub(r"\[([^]]*)\]\(([^):#]+)\)", link, markdown)
 

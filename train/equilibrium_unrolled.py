@@ -19,13 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from trit.train.equilibrium_layers import Layer, PooledConv, hard_sigmoid
-from trit.train.layers import (
-    BinaryActivation,
-    BinaryWeights,
-    EightBitActivation,
-    MaxUnpool,
-    QuantConv2d,
-)
+from trit.train.layers import BinaryActivation, BinaryWeights, EightBitActivation, MaxUnpool, QuantConv2d
 from trit.train.quantizers import WeightKind, WeightQuantizer
 
 STATE_SCALE = 1 / 256  # of a hard sigmoid's code
@@ -84,7 +78,7 @@ class Unrolled(nn.Module):
         self.steps, self.pixels = steps, pixels or nn.Identity()
         self.dynamic = len(layers) if acts_back else len(layers) - 1
         self.up = nn.ModuleList(_upwards(layer, codes) for layer, codes in zip(layers, upwards, strict=True))
-        self.pool = nn.ModuleList(nn.MaxPool2d(2) if _pools(layer) else nn.Identity() for layer in layers)
+        self.pool = nn.ModuleList(_pool(layer) for layer in layers)
         above = list(zip(layers[1:], downwards, strict=True))[: self.dynamic - 1]
         self.down = nn.ModuleList(_downwards(layer, codes) for layer, codes in above)
         self.unpool = MaxUnpool(2)
@@ -163,8 +157,8 @@ def _binary(layers: Sequence[Layer], upwards: Sequence[Codes], units: Sequence[f
     return coded, begins, goes_on, act, scores
 
 
-def _pools(layer: Layer) -> bool:
-    return isinstance(layer, PooledConv)
+def _pool(layer: Layer) -> nn.Module:
+    return nn.MaxPool2d(2) if isinstance(layer, PooledConv) else nn.Identity()
 
 
 def _upwards(layer: Layer, codes: Codes) -> QuantConv2d:

@@ -107,8 +107,8 @@ def _variants() -> list[str]:
     one = (1, 1, 1)
     tensors = {"x": Tensor("x", "uint8", one), "sum": Tensor("sum", "int32", one), "y": Tensor("y", "float32", one)}
     weight, number = np.ones((1, 1, 1, 1), np.int8), np.ones(1, np.float32)
-    conv = Conv("conv", "x", "sum", weight, "binary", (1, 1), (0, 0, 0, 0), (1, 1), 1)
-    plan = to_plan(Graph("x", "y", tensors, [conv, Scores("scores", "sum", "y", number, number)], ["one"], {}))
+    nodes = [Conv("conv", "x", "sum", weight, "binary"), Scores("scores", "sum", "y", number, number)]
+    plan = to_plan(Graph("x", "y", tensors, nodes))
     here = []
     for variant in VARIANTS:
         try:
