@@ -55,7 +55,17 @@ class Experiment:
     seeds: int = SEEDS
 
 
+THE_WORKS = [  # Laborieux et al. 2021, but for its 40 epochs at m = 1.35
+    "training.epochs=20",
+    "training.metaplasticity=1.5",
+    "training.batch=100",
+    "training.learning_rate=0.005",
+    "training.weight_decay=1e-7",
+    "training.label_smoothing=0",
+    "quantization.start=0.05",
+]
 DIGITS = [  # seconds a run; fewer steps need a larger m
+    *THE_WORKS,
     "data=digits",
     "tasks.count=3",
     "network.hidden=[256, 256]",
@@ -73,7 +83,12 @@ EXPERIMENTS = {
         ("metaplastic", "plain"),
         [*DIGITS, "quantization.weights=ternary", "quantization.start=0.15"],
     ),
-    "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", TASKS),
+    "permuted": Experiment(
+        "six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", ("metaplastic", "plain", "ewc")
+    ),
+    "permuted-work": Experiment(
+        "six permuted MNISTs, the work's settings", "metaplastic-permuted-mnist", TASKS, THE_WORKS
+    ),
     "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
     "mnist-fashion": Experiment(
         "MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic", "plain"), TWO_SETS

@@ -205,7 +205,6 @@ def test_the_learning_rate_is_constant_and_weights_start_as_the_recipe_says() ->
     [
         (["metaplasticity=1.35"], "training: metaplasticity needs the optimizer adam or sgd, not adamw"),
         (["optimizer=adam", "momentum=0.9"], "training: momentum is of the optimizer sgd, not adam"),
-        (["optimizer=sgd", "epsilon=1e-6"], "training: epsilon is of the optimizer adam, not sgd"),
         (["optimizer=adam", "metaplasticity=-1"], r"training\.metaplasticity.*greater than or equal to 0"),
         (["optimizer=lion"], r"training\.optimizer: .*'adamw', 'adam' or 'sgd', not 'lion'"),
     ],

@@ -87,7 +87,7 @@ class EquilibriumTrainer(Trainer):
             case "sgd":
                 return torch.optim.SGD(groups, momentum=training.momentum, weight_decay=decay)
             case "adam":
-                return torch.optim.Adam(groups, weight_decay=decay, eps=training.epsilon)
+                return torch.optim.Adam(groups, weight_decay=decay)
             case "adamw":
                 return torch.optim.AdamW(groups, weight_decay=decay)
 

@@ -118,7 +118,7 @@ class Trainer:
         if self.recipe.training.optimizer == "sgd":
             momentum = self.recipe.training.momentum
             return MetaplasticSGD(groups, rate, momentum=momentum, weight_decay=decay)
-        return MetaplasticAdam(groups, rate, weight_decay=decay, eps=self.recipe.training.epsilon)
+        return MetaplasticAdam(groups, rate, weight_decay=decay)
 
     def backward(self, images: Tensor, labels: Tensor, criterion: nn.Module, part: float) -> Tensor:
         """Set the gradients of `part` times the mean loss of the images, and return that."""

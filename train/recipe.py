@@ -138,7 +138,6 @@ class Training(Table):
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"  # adamw: decoupled weight decay; adam, sgd: in the gradient
     metaplasticity: Annotated[float, Field(ge=0)] | list[Annotated[float, Field(ge=0)]] = 0.0  # m, or one a layer
     momentum: float = Field(0.0, ge=0, lt=1)  # of sgd
-    epsilon: float = Field(1e-8, gt=0)  # of adam: below it in root mean square a gradient moves a weight little
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
@@ -155,8 +154,6 @@ class Training(Table):
             raise ValueError("metaplasticity needs the optimizer adam or sgd, not adamw")
         if self.optimizer != "sgd" and self.momentum:
             raise ValueError(f"momentum is of the optimizer sgd, not {self.optimizer}")
-        if self.optimizer != "adam" and self.epsilon != 1e-8:
-            raise ValueError(f"epsilon is of the optimizer adam, not {self.optimizer}")
         return self
 
 
