@@ -110,7 +110,8 @@ def permuted() -> list[Row]:
 
 def two_sets(name: str) -> list[Row]:
     """How far each set is below what plain training reaches right after it, as the first of the two."""
-    firsts = [lines[0]["accuracy"] for order in ("mnist-fashion", "fashion-mnist") for lines in logs(order, "plain")]
+    orders = ("mnist-fashion-free", "fashion-mnist-free")
+    firsts = [lines[0]["accuracy"] for order in orders for lines in logs(order, "plain")]
     rows = []
     for test in ("mnist", "fashion-mnist"):
         alone = _percent([first[test] for first in firsts if test in first])
