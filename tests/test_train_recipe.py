@@ -12,7 +12,7 @@ import pytest
 from trit.commands.zoo import network_bytes, networks
 from trit.export.onnx_reader import parse_onnx
 from trit.runtime.errors import TritError
-from trit.train.recipe import available, parse_recipe, read_recipe
+from trit.train.recipe import available, parse_recipe, read_recipe, recorded_recipe
 
 SHIPPED = [
     "cifar10-binary-resnet",
@@ -207,6 +207,22 @@ def test_overrides_are_kept_with_the_recipe() -> None:
     recipe = read_recipe("digits-ternary-mlp", ["training.epochs=3", "quantization.weights=binary"])
     assert (recipe.training.epochs, recipe.quantization.weights) == (3, "binary")
     assert recipe.text.endswith("# --set training.epochs=3\n# --set quantization.weights=binary")
+
+
+@pytest.mark.parametrize("overrides", [[], ["training.epochs=3"], ["training.epochs=3", "seed=4"]])
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
+def test_comments_that_look_like_overrides_stay_comments(overrides: list[str], ending: str) -> None:
+    text = (files("trit.train") / "recipes" / "digits-ternary-mlp.toml").read_text()
+    text = f"# --set data=mnist --set seed=9\n{text}# --set seed=8{ending}"
+    recipe = parse_recipe(text, "mine", overrides)
+    recorded = recorded_recipe(recipe.text, "mine")
+    assert recorded == recipe and recorded.text == recipe.text and recipe.data == "digits"
+
+
+@pytest.mark.parametrize("name", [*SHIPPED, *CONVERGENT])
+def test_a_shipped_recipe_is_read_from_its_model(name: str) -> None:
+    recipe = read_recipe(name, ["seed=3"])
+    assert recorded_recipe(recipe.text, name) == recipe
 
 
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:

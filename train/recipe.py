@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 from math import frexp
 from typing import Annotated, Literal
 
@@ -368,6 +369,7 @@ def read_recipe(name: str, overrides: list[str] | None = None) -> Recipe:
 def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> Recipe:
     """A recipe from TOML text; `label` names it in errors and becomes its name."""
     table = parse_toml(text, f"recipe {label}")
+    text = text if text.endswith("\n") else text + "\n"  # so that a comment at its end is not taken for an override
     for override in overrides or []:
         key, value = apply_override(table, override, f"recipe {label}")
         text += f"\n{_OVERRIDE}{key}={value}"
@@ -379,8 +381,10 @@ def parse_recipe(text: str, label: str, overrides: list[str] | None = None) -> R
 def recorded_recipe(text: str, label: str) -> Recipe:
     """The recipe whose `text` a model keeps: the overrides noted at its end are applied."""
     lines = text.split("\n")
-    overrides = [line.removeprefix(_OVERRIDE) for line in lines if line.startswith(_OVERRIDE)]
-    return parse_recipe("\n".join(line for line in lines if not line.startswith(_OVERRIDE)), label, overrides)
+    # Comments further up may look the same.
+    noted = list(takewhile(lambda line: line.startswith(_OVERRIDE), reversed(lines)))
+    overrides = [line.removeprefix(_OVERRIDE) for line in reversed(noted)]
+    return parse_recipe("\n".join(lines[: len(lines) - len(noted)]), label, overrides)
 
 
 def _folder() -> Traversable:
