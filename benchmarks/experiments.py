@@ -53,6 +53,7 @@ class Experiment:
     methods: tuple[str, ...]
     overrides: list[str] = field(default_factory=list)
     seeds: int = SEEDS
+    board: tuple[str, ...] = ()  # what is changed of the microcontroller, for a network that it cannot hold
 
 
 THE_WORKS = [  # Laborieux et al. 2021, but for its 40 epochs at m = 1.35
@@ -90,7 +91,13 @@ EXPERIMENTS = {
     "permuted-work": Experiment(
         "six permuted MNISTs, the work's settings", "metaplastic-permuted-mnist", TASKS, THE_WORKS
     ),
-    "permuted-4096": Experiment("six permuted MNISTs, 4096 units", "metaplastic-permuted-mnist-4096", ("metaplastic",)),
+    "permuted-4096": Experiment(
+        "six permuted MNISTs, 4096 units",
+        "metaplastic-permuted-mnist-4096",
+        ("metaplastic",),
+        seeds=1,
+        board=("flash.size=0x400000",),  # 2.7 MB; the chip has 2 MiB
+    ),
     "mnist-fashion": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("metaplastic",)),
     "mnist-fashion-free": Experiment("MNIST, then Fashion-MNIST", "metaplastic-mnist-fashion", ("plain",), FREE),
     "fashion-mnist": Experiment(
@@ -129,20 +136,22 @@ def rerun(name: str, method: str, seed: int) -> None:
     header["version"] = version("--dirty")
     header["threads"] = torch.get_num_threads()
     if has_packed_weights(recipe, overrides):
-        header["deployed"] = deployed(folder / "model.pt")
+        header["deployed"] = deployed(folder / "model.pt", EXPERIMENTS[name].board)
+        header |= {"board": EXPERIMENTS[name].board} if EXPERIMENTS[name].board else {}
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(header) + "\n" + (folder / "history.jsonl").read_text()
     (RESULTS / f"{folder.name}.jsonl").write_text(text)
 
 
-def deployed(model: Path) -> dict[str, str]:
-    """On each target, how many of the images give the reference's bits."""
+def deployed(model: Path, board: tuple[str, ...] = ()) -> dict[str, str]:
+    """On each target, how many of the images give the reference's bits; `board` changes keys of the microcontroller."""
     graph = read_model(model)
     images = inputs_for(graph, IMAGES).images
     found = {}
     for target in TARGETS:
         with tempfile.TemporaryDirectory(prefix="trit-") as folder:
-            done = deploy(graph, load_target(target), Path(folder) / "build", images)
+            described = load_target(target, board if target != "host" else ())
+            done = deploy(graph, described, Path(folder) / "build", images)
         found[target] = f"{done.equal} of {done.images}"
     return found
 

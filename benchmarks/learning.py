@@ -132,12 +132,14 @@ def deployed() -> list[Row]:
 
 def _mean(name: str, method: str, bar: str = "") -> Row:
     """Mean accuracy over all tests after the last task, over the seeds; no number before all seeds are there."""
+    experiment = EXPERIMENTS[name]
     means = [statistics.mean(lines[-1]["accuracy"].values()) for lines in logs(name, method)]
-    return Row(f"{EXPERIMENTS[name].title}: {method}, {len(means)} of {SEEDS} seeds", _percent(means), "%", bar=bar)
+    title = f"{experiment.title}: {method}, {len(means)} of {experiment.seeds} seeds"
+    return Row(title, _percent(means, experiment.seeds), "%", bar=bar)
 
 
-def _percent(fractions: list[float]) -> float:
-    return 100 * statistics.mean(fractions) if len(fractions) >= SEEDS else float("nan")
+def _percent(fractions: list[float], seeds: int = SEEDS) -> float:
+    return 100 * statistics.mean(fractions) if len(fractions) >= seeds else float("nan")
 
 
 def _parser() -> argparse.ArgumentParser:
