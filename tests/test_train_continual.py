@@ -378,3 +378,8 @@ def test_the_command_prints_task_by_accuracy(file: str, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "after training with" in done.output and "permuted 2" in done.output
     assert "on the mean of 2 tests after" in done.output
+    done = CliRunner().invoke(app, ["train", file, *options, "--json"])
+    found = json.loads(done.stdout)
+    assert found["model"] == str(tmp_path / "out" / "model.pt") and found["schema"] == 1
+    assert found["rows"] == [json.loads(line) for line in (tmp_path / "out" / "history.jsonl").read_text().splitlines()]
+    assert found["accuracy"] == pytest.approx(sum(found["rows"][-1]["accuracy"].values()) / 2)

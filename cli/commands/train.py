@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trit import completion
-from trit.options import Data
+from trit.options import Data, Json
 from trit.sparks import sparkline
-from trit.tables import Column, show
+from trit.tables import Column, show, show_json
 
 if TYPE_CHECKING:
     from trit.train.faults import ErrorModel
@@ -41,6 +41,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.epochs=3.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    json: Json = False,
 ) -> None:
     """Train a binary or ternary network, on one data set or on tasks one after the other.
 
@@ -59,6 +60,10 @@ def train(
     keep_freed_memory()
     result = run(recipe, data, folder, set_, resume, console, error_model)
     leave()
+    if json:
+        found = {"model": str(result.model), "accuracy": result.accuracy, "seconds": result.seconds}
+        show_json(**found, rows=result.tasks or result.epochs)
+        return
     for name, text in _curves(result.epochs):
         typer.echo(f"{name:20} {text}")
     tests = list(result.tasks[-1]["accuracy"]) if result.tasks else []
