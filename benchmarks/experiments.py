@@ -85,9 +85,7 @@ EXPERIMENTS = {
         ("metaplastic", "plain"),
         [*DIGITS, "quantization.weights=ternary", "quantization.start=0.15"],
     ),
-    "permuted": Experiment(
-        "six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", ("metaplastic", "plain", "ewc")
-    ),
+    "permuted": Experiment("six permuted MNISTs, 1024 units", "metaplastic-permuted-mnist", ("metaplastic", "plain")),
     "permuted-work": Experiment(
         "six permuted MNISTs, the work's settings", "metaplastic-permuted-mnist", TASKS, THE_WORKS
     ),
