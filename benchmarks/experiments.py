@@ -126,7 +126,8 @@ def _files(name: str, method: str) -> list[list[dict[str, Any]]]:
 
 def rerun(name: str, method: str, seed: int) -> None:
     """Train, and copy the history into docs/results below a line that says how it was made."""
-    recipe, overrides = EXPERIMENTS[name].recipe, [*EXPERIMENTS[name].overrides, *METHODS[method], f"seed={seed}"]
+    experiment = EXPERIMENTS[name]
+    recipe, overrides = experiment.recipe, [*experiment.overrides, *METHODS[method], f"seed={seed}"]
     folder = ROOT / "runs" / "learning" / f"{name}-{method}-seed{seed}"
     train(recipe, out=folder, overrides=overrides, console=Console(stderr=True))
     command = shlex.join(["trit", "train", recipe, *(part for key in overrides for part in ("--set", key))])
@@ -134,8 +135,9 @@ def rerun(name: str, method: str, seed: int) -> None:
     header["version"] = version("--dirty")
     header["threads"] = torch.get_num_threads()
     if has_packed_weights(recipe, overrides):
-        header["deployed"] = deployed(folder / "model.pt", EXPERIMENTS[name].board)
-        header |= {"board": EXPERIMENTS[name].board} if EXPERIMENTS[name].board else {}
+        header["deployed"] = deployed(folder / "model.pt", experiment.board)
+        if experiment.board:
+            header["board"] = experiment.board
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(header) + "\n" + (folder / "history.jsonl").read_text()
     (RESULTS / f"{folder.name}.jsonl").write_text(text)
