@@ -19,7 +19,7 @@ PIPED_WIDTH = 160
 
 @dataclass(frozen=True)
 class Column:
-    """A key of the rows, its heading, and how its values are written (`{}`-format or a function)."""
+    """A key of the rows, its heading, and how its values are written."""
 
     key: str
     heading: str
@@ -30,7 +30,7 @@ class Column:
         return "" if value is None else self.form.format(value)
 
     def is_number(self, rows: Sequence[Mapping[str, Any]]) -> bool:
-        return all(isinstance(row.get(self.key), int | float | None) for row in rows)
+        return all(isinstance(row.get(self.key), int | float | list | None) for row in rows)
 
 
 def show(

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from trit.options import Data, Inputs, Json, Model, Task
 from trit.runtime.errors import TritError
 from trit.tables import Column, show
@@ -31,17 +34,22 @@ def confusion(model: Model, task: Task = None, data: Data = None, inputs: Inputs
         raise TritError(f"{tests.origin}: labels are not in 0..{len(names) - 1}")
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, (tests.labels, scores.argmax(axis=1)), 1)
-    rows = [
-        {"label": name, "counts": counts[index].tolist(), "right": float(counts[index, index] / counts[index].sum())}
-        for index, name in enumerate(names)
-        if counts[index].any()
-    ]
+    rows = rows_of(names, counts.tolist())
     right = int(counts.trace())
     notes = [f"{right} of {len(tests.images)} right: {right / len(tests.images):.2%}"]
     title, facts = f"{model.name} on {tests.origin}", {"model": str(model), "inputs": tests.origin, "labels": names}
-    show(title, _columns(names), rows, json, notes, **facts)
+    show(title, columns(names), rows, json, notes, **facts)
 
 
-def _columns(names: list[str]) -> list[Column]:
+def rows_of(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """A row for each class that has images: what they are taken for, and the share of them that is right."""
+    return [
+        {"label": name, "counts": row, "right": row[index] / sum(row)}
+        for index, (name, row) in enumerate(zip(names, counts, strict=True))
+        if any(row)
+    ]
+
+
+def columns(names: Sequence[str]) -> list[Column]:
     taken_for = [Column("counts", name, f"{{0[{index}]}}") for index, name in enumerate(names)]
     return [Column("label", "is / taken for"), *taken_for, Column("right", "right", "{:.1%}")]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trit import completion
+from trit.commands import confusion
 from trit.options import Json
 from trit.runtime.errors import TritError
 from trit.runtime.files import write_atomic
@@ -105,10 +106,8 @@ def _show_card(network: dict[str, Any], card: dict[str, Any], json: bool) -> Non
     show(network["name"], [Column("fact", ""), Column("value", "")], rows)
     boards = [{**board, "fewest": board["cycles"][0], "most": board["cycles"][1]} for board in card["boards"]]
     show("On boards, whose instructions are simulated", _BOARDS, boards)
-    counts = zip(card["labels"], card["counts"], strict=True)
-    columns = [Column(str(index), label) for index, label in enumerate(card["labels"])]
-    taken = [{"is": label, **{str(at): count or None for at, count in enumerate(row)}} for label, row in counts]
-    show("What it takes its test images for", [Column("is", "is / taken for"), *columns], taken)
+    labels = card["labels"]
+    show("What it takes its test images for", confusion.columns(labels), confusion.rows_of(labels, card["counts"]))
 
 
 _COLUMNS = [
