@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,9 +20,15 @@ from wheel_support import build_sdist, build_wheel, command, environment_with
 if os.environ.get("TRIT_SOAK") != "1":
     pytest.skip("many environments: make soak, or TRIT_SOAK=1", allow_module_level=True)
 
+
+def runs(python: str) -> bool:
+    """A version manager's stand-in is in the path and may yet run nothing."""
+    return shutil.which(python) is not None and subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
+
+
 THIS = f"python{sys.version_info.major}.{sys.version_info.minor}"
 OTHERS = ("python3.11", "python3.12", "python3.13", "python3.14")
-PYTHONS = [THIS, *(name for name in OTHERS if name != THIS and shutil.which(name))]
+PYTHONS = [THIS, *(name for name in OTHERS if name != THIS and runs(name))]
 RRAM = "profile fashion.onnx --target rram-2t2r-130nm"
 USES = {  # of each extra: a command that needs it, and words of its output
     "cli": ("inspect fashion.onnx", "conv1"),
