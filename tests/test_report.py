@@ -20,6 +20,7 @@ pytest.importorskip("vl_convert")
 
 Run = Callable[..., tuple[int, str, str]]
 LIMIT = 3 << 20
+FIGURES = Path(__file__).with_name("report_figures.png")
 OUTPUTS = {
     "profile": "profile fashion.onnx --target host,nrf52840 --accuracy 4",
     "chips": "profile fashion.onnx --target rram-2t2r-130nm --monte-carlo 3 --accuracy 4",
@@ -240,6 +241,43 @@ def test_the_page_is_light_or_dark(browser: Any) -> None:
         seen[theme()] = brightness()
         click(browser, browser.find_element("id", "theme"))
     assert seen["light"] > 200 and seen["dark"] < 60
+
+
+def ink(figure: Any) -> Any:
+    """How dark a figure is in 16 rows of 24 fields, 0 to 255."""
+    import numpy as np
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(figure.screenshot_as_png)).convert("L")
+    return 255 - np.asarray(picture.resize((24, 16), Image.Resampling.BOX), np.float64)
+
+
+def show(chrome: Any, style: str) -> None:
+    """The page anew, in the light, of layers what is not measured, with some style of the test's own."""
+    chrome.refresh()
+    wait(chrome, "window.ready")
+    chrome.execute_script("document.documentElement.dataset.theme = 'light'")
+    chrome.find_element("css selector", "#part3 select[name=target]").send_keys("nrf52840")
+    add = "document.head.append(Object.assign(document.createElement('style'), {textContent: arguments[0]}))"
+    chrome.execute_script(add, f"header {{ position: static !important }} {style}")
+
+
+def test_figures_look_as_they_did(browser: Any, tmp_path: Path) -> None:
+    """In tests/report_figures.png, one below the other, up to fonts."""
+    import numpy as np
+    from PIL import Image
+
+    def differences() -> Any:
+        figures = browser.find_elements("css selector", "figure")
+        found = np.stack([ink(figure) for figure in figures])
+        Image.fromarray(np.uint8(255 - found.reshape(-1, 24))).save(tmp_path / "report_figures.png")
+        known = 255 - np.asarray(Image.open(FIGURES), np.float64).reshape(found.shape)
+        return np.abs(found - known).sum((1, 2)) / (found + known).sum((1, 2))
+
+    show(browser, "")
+    assert differences().max() < 0.3, f"if they are right all the same, keep {tmp_path / FIGURES.name}"
+    show(browser, "figure svg { width: 200px }")
+    assert differences().min() > 0.3  # it would be noticed
 
 
 def test_every_control_has_a_name_and_a_place_for_the_keyboard(browser: Any) -> None:
