@@ -40,8 +40,30 @@ METHODS = {
     "si": [*PLAIN, "protection.kind=si"],
     "replay": [*PLAIN, "protection.kind=replay", "tasks.batch_norm=shared"],
     "joint": [*PLAIN, "protection.kind=joint", "tasks.batch_norm=shared"],
+    # One choice of a small network another way.
+    "float32": ["quantization.weights=float32", "quantization.activations=relu"],
+    "fixed-threshold": ["quantization.weights=ternary"],
+    "ternary-first": ["quantization.first=ternary-mean"],
+    "ternary-activations": ["quantization.activations=ternary"],
+    "constant-rate": ["training.schedule=constant", "training.learning_rate=0.001"],
+    "no-flip": ["training.flip=false"],
+    "no-shift": ["training.shift=0"],
+    "smoothed": ["training.label_smoothing=0.1"],
+    "taught": ["teacher.model=runs/learning/fashion-choices-float32-seed0/model.pt"],
 }
 TASKS = ("metaplastic", "plain", "ewc", "si", "replay", "joint")
+CHOICES = (
+    "alone",
+    "float32",
+    "taught",
+    "ternary-activations",
+    "ternary-first",
+    "fixed-threshold",
+    "constant-rate",
+    "no-flip",
+    "no-shift",
+    "smoothed",
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +128,9 @@ EXPERIMENTS = {
     ),
     "cifar10-small": Experiment("CIFAR-10, small and ternary", "cifar10-ternary-small", ("alone",), seeds=1),
     "fashion-small": Experiment("Fashion-MNIST, small and ternary", "fashion-ternary-small", ("alone",), seeds=1),
+    "fashion-choices": Experiment(
+        "Fashion-MNIST, small, 6 epochs", "fashion-ternary-small", CHOICES, ["training.epochs=6"], seeds=1
+    ),
     "ep-mnist-mlp": Experiment("MNIST, 784-512-10", "ep-mnist-mlp", ("alone",), seeds=1),
     "ep-mnist-binary": Experiment("MNIST, binary weights", "ep-mnist-binary", ("alone",), seeds=1),
     "ep-cifar10-small": Experiment("CIFAR-10, small ConvNet", "ep-cifar10-small", ("alone", "one-sided"), seeds=1),
@@ -161,8 +186,8 @@ def deployments() -> list[dict[str, str]]:
     return [
         lines[0].get("deployed", {})
         for name, experiment in EXPERIMENTS.items()
-        if has_packed_weights(experiment.recipe, experiment.overrides)
         for method in experiment.methods
+        if has_packed_weights(experiment.recipe, [*experiment.overrides, *METHODS[method]])
         for lines in _files(name, method)
     ]
 

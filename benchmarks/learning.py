@@ -44,6 +44,7 @@ def main() -> None:
         "fashion-mnist": lambda: two_sets("fashion-mnist"),
         "cifar10-small": lambda: small(CIFAR10),
         "fashion-small": lambda: small(FASHION),
+        "fashion-choices": choices,
         "deployed": deployed,
         "device tasks": device_learning.tasks,
         "device cortex-m4": device_learning.board,
@@ -118,6 +119,20 @@ def two_sets(name: str) -> list[Row]:
         kept = _percent([lines[-1]["accuracy"][test] for lines in logs(name, "metaplastic")])
         rows.append(Row(f"{EXPERIMENTS[name].title}: {test} below alone", alone - kept, "points", bar="≤ 2"))
     return rows
+
+
+def choices() -> list[Row]:
+    """What each choice of a small network adds: its accuracy with that one made another way."""
+    experiment = EXPERIMENTS["fashion-choices"]
+    found = {method: logs("fashion-choices", method) for method in experiment.methods}
+    reached = {
+        method: _percent([each[-1]["test_accuracy"] for each in lines], experiment.seeds)
+        for method, lines in found.items()
+    }
+    return [
+        Row(f"{experiment.title}: {method}", value, "%", "the recipe", reached["alone"])
+        for method, value in reached.items()
+    ]
 
 
 def deployed() -> list[Row]:

@@ -62,7 +62,8 @@ def test_a_convergent_recipe_builds_its_network(name: str) -> None:
         ("ep-mnist-mlp", ["quantization.activations=binary"], "activations: 8-bit with int8 weights and with conv"),
         ("ep-mnist-mlp", ["network.channels=[8]"], "network: padding: 0 numbers for 1 convolutions"),
         ("ep-cifar10-small", ["network.padding=[1, 3, 1]"], "network: padding: 3 is not below the kernel, 3"),
-        ("ep-mnist-mlp", ["training.label_smoothing=0.1"], "equilibrium: goes without faults"),
+        ("ep-mnist-mlp", ["quantization.first=int8"], "all layers of a convergent network have the same weights"),
+        ("ep-mnist-mlp", ["training.label_smoothing=0.1"], "equilibrium: goes without teacher, faults"),
         ("ep-mnist-binary", ["equilibrium.magnitudes=[0.1, 0.1]"], "magnitudes: 0.1 is not a power of two"),
         ("ep-mnist-binary", ["pixel_scale=0.01"], "pixel_scale: 1/256 .* 0.00390625"),
         ("digits-ternary-mlp", ["equilibrium.beta=0.1"], "equilibrium: is of networks of the kind convergent"),
@@ -89,17 +90,24 @@ def test_a_shipped_recipe_builds_a_network_of_its_kinds(name: str) -> None:
     assert kinds == [recipe.quantization.first or kind, *[kind] * (len(layers) - 2), recipe.quantization.last or kind]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_first_and_last_layer_may_have_int8_weights(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        *((name, "int8", "int8") for name in SHIPPED),
+        ("kws-ternary-dscnn", "binary", "ternary-mean"),
+        ("fashion-ternary-small", "ternary", "binary"),
+    ],
+)
+def test_the_first_and_last_layer_may_have_weights_of_their_own(name: str, first: str, last: str) -> None:
     pytest.importorskip("torch", reason="torch is not installed: pip install 'trit[train]'")
     from trit.export.lower import lower
     from trit.export.operators import Conv
     from trit.train.networks import build
 
-    recipe = read_recipe(name, ["quantization.first=int8", "quantization.last=int8"])
+    recipe = read_recipe(name, [f"quantization.first={first}", f"quantization.last={last}"])
     graph = lower(build(recipe).eval(), recipe.input_shape)
     kinds = [node.weight_kind for node in graph.nodes if isinstance(node, Conv)]
-    assert kinds[0] == kinds[-1] == "int8" and "int8" not in kinds[1:-1]
+    assert [kinds[0], kinds[-1]] == [first, last.removesuffix("-mean")] and "int8" not in kinds[1:-1]
 
 
 @pytest.mark.parametrize("name", ["kws-ternary-dscnn", "cifar10-binary-resnet"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trit.runtime.errors import TritError
 from trit.train.consolidation import Protection
+from trit.train.distillation import Distillation
 from trit.train.distributed import batch_norm_of_all, without_gpu
 from trit.train.faults import ErrorModel, make_faulty
 from trit.train.metaplastic import MetaplasticAdam, MetaplasticSGD, parameter_groups
@@ -57,6 +58,7 @@ class Trainer:
         self.images, self.labels = _on(self.accelerator, train_set)
         self.steps_per_epoch = len(self.images) // training.batch
         self.protection = protection or Protection()
+        self.distillation = Distillation(recipe.teacher, recipe).to(self.accelerator.device) if recipe.teacher else None
         optimizer = self.make_optimizer()
         total = self.steps_per_epoch * training.epochs
         schedule: torch.optim.lr_scheduler.LRScheduler
@@ -122,9 +124,14 @@ class Trainer:
 
     def backward(self, images: Tensor, labels: Tensor, criterion: nn.Module, part: float) -> Tensor:
         """Set the gradients of `part` times the mean loss of the images, and return that."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16):
+        lower_precision = torch.autocast(images.device.type, torch.bfloat16, enabled=self.bfloat16)
+        with lower_precision:
             scores = self.model(images)
-        loss: Tensor = part * criterion(scores.float(), labels)
+        loss: Tensor = criterion(scores.float(), labels)
+        if self.distillation:
+            with lower_precision:
+                loss = self.distillation(loss, scores, images)
+        loss = part * loss
         self.accelerator.backward(loss)
         return loss
 

@@ -61,14 +61,13 @@ def unrolled(network: nn.Sequential) -> nn.Module:
 
 
 def _exempt(layers: list[nn.Module], quantization: Quantization) -> None:
-    """Give the first and the last layer int8 weights where the recipe says so, and the others are quantized."""
-    if quantization.weights == "float32":
-        return
+    """Give the first and the last layer weights of their own where the recipe says so, and the others are quantized."""
     quantized = [layer for layer in layers if isinstance(layer, QuantConv2d | QuantLinear)]
-    if quantization.first == "int8":
-        quantized[0].weight_quantizer = Int8Weights()
-    if quantization.last == "int8":
-        quantized[-1].weight_quantizer = Int8Weights()
+    if quantization.weights == "float32" or not quantized:
+        return
+    for layer, weights in ((quantized[0], quantization.first), (quantized[-1], quantization.last)):
+        if weights is not None:
+            layer.weight_quantizer = _quantizer(quantization, weights)
 
 
 class ResidualBlock(nn.Module):
@@ -194,11 +193,16 @@ def _dense(inputs: int, hidden: list[int], recipe: Recipe) -> list[nn.Module]:
     return [*layers, nn.BatchNorm1d(classes)]
 
 
-def _quantizer(quantization: Quantization) -> WeightQuantizer:
-    if quantization.weights == "float32":
-        return Float32Weights()
-    quantizer: WeightQuantizer = WEIGHT_QUANTIZERS[quantization.weights](scaled=quantization.scaled)
-    return quantizer
+def _quantizer(quantization: Quantization, weights: str | None = None) -> WeightQuantizer:
+    """Of most layers, or of one with `weights` of its own."""
+    match weights or quantization.weights:
+        case "float32":
+            return Float32Weights()
+        case "int8":
+            return Int8Weights()
+        case few:
+            quantizer: WeightQuantizer = WEIGHT_QUANTIZERS[few](scaled=quantization.scaled)
+            return quantizer
 
 
 def _activation(quantization: Quantization) -> nn.Module:

@@ -17,6 +17,7 @@ from trit.train.data import LABELS
 
 DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10", "speech"]
 TERNARY_THRESHOLD = 0.05  # of weights = "ternary", as in trit.train.quantizers.TernaryWeights
+PackedWeights = Literal["binary", "ternary", "ternary-mean", "int8"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -24,8 +25,8 @@ class Quantization(Table):
     """How every layer of the network is quantized."""
 
     weights: Literal["binary", "ternary", "ternary-mean", "int8", "float32"]  # int8: of convergent networks alone
-    first: Literal["int8"] | None = None  # weights of the first layer, where they are others; not beside float32
-    last: Literal["int8"] | None = None  # weights of the last layer, likewise
+    first: PackedWeights | None = None  # of the first layer, where they are others; not beside float32
+    last: PackedWeights | None = None  # of the last layer, likewise
     activations: Literal["binary", "ternary", "8-bit", "relu"]  # relu: float32
     scaled: bool = False  # weights times the mean |w| of their output channel
     threshold: float = Field(0.5, gt=0)  # of ternary activations
@@ -158,6 +159,14 @@ class Training(Table):
         return self
 
 
+class Teacher(Table):
+    """A trained network whose scores are targets beside the labels (trit.train.distillation)."""
+
+    model: str  # the model.pt of its training
+    share: float = Field(0.5, gt=0, le=1)  # of the loss
+    temperature: float = Field(4.0, gt=0)  # scores are divided by it
+
+
 class Faults(Table):
     """Weights that read wrong while training: at an RRAM target's rates, or at one bit error rate.
 
@@ -253,6 +262,7 @@ class Recipe(Table):
     network: Annotated[Mlp | Cnn | Vgg | DsCnn | Residual | Convergent, Field(discriminator="kind")]
     training: Training
     equilibrium: Equilibrium | None = None
+    teacher: Teacher | None = None
     faults: Faults | None = None
     tasks: Annotated[Permuted | Sequence | Stream | Classes, Field(discriminator="kind")] | None = None
     protection: Annotated[
@@ -270,6 +280,8 @@ class Recipe(Table):
                 chosen = sorted(number for group in groups for number in group)
                 if chosen != list(range(len(self.labels))):
                     raise ValueError(f"tasks.groups: each of the classes 0 to {len(self.labels) - 1} belongs in one")
+        if self.teacher and self.tasks:
+            raise ValueError("teacher: is of one data set; it goes without [tasks]")
         if self.protection and not self.tasks:
             raise ValueError("protection: is of former tasks; give [tasks]")
         if isinstance(self.protection, Replay | Joint) and self.tasks and self.tasks.batch_norm == "per task":
@@ -288,6 +300,8 @@ class Recipe(Table):
             return self
         if self.equilibrium is None:
             raise ValueError("equilibrium: missing; a convergent network learns by equilibrium propagation")
+        if self.quantization.first or self.quantization.last:
+            raise ValueError("quantization.first, last: all layers of a convergent network have the same weights")
         layers = len(self.network.channels) + len(self.network.hidden) + 1
         for key in ("learning_rates", "magnitudes"):
             if len(getattr(self.equilibrium, key)) not in (0, layers):
@@ -305,9 +319,10 @@ class Recipe(Table):
             raise ValueError("pixel_scale: 1/256 as 8-bit states have, 0.00390625, with binary weights")
         if binary and self.equilibrium.feedback == "separate":
             raise ValueError("equilibrium.feedback: separate weights cannot be binary")
-        if self.faults or self.tasks or self.training.metaplasticity or self.training.label_smoothing:
+        training = self.training
+        if self.teacher or self.faults or self.tasks or training.metaplasticity or training.label_smoothing:
             raise ValueError(
-                "equilibrium: goes without faults, tasks, training.metaplasticity and training.label_smoothing"
+                "equilibrium: goes without teacher, faults, tasks, training.metaplasticity and training.label_smoothing"
             )
         return self
 
