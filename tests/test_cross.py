@@ -74,7 +74,7 @@ def test_a_system(system: str, tmp_path: Path) -> None:
 
 
 def test_a_program_for_windows(tmp_path: Path) -> None:
-    wine = shutil.which("wine64") or shutil.which("wine", path=f"{os.environ['PATH']}:/usr/lib/wine")
+    wine = shutil.which("wine64", path=f"{os.environ['PATH']}:/usr/lib/wine")  # where Debian has it
     if wine is None:
         pytest.skip("wine64 is not installed: apt-get install wine64")
     plan = to_plan(parse_onnx(network_bytes("fashion-ternary-cnn"), "fashion"))
