@@ -37,14 +37,16 @@ $(READY): $(VENV)/torch pyproject.toml $(FOLDERS) $(C_SOURCES)
 demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
+# Many tests compile the same C files: where Debian's ccache is, it finds them again.
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@PATH="/usr/lib/ccache:$$PATH" CCACHE_DIR="$(CURDIR)/build/ccache" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+SOAK_TESTS := $(addprefix tests/test_,extras.py cross.py reproducible.py platforms.py embedding.py)
 # What takes too long for every change: twenty kills of each command that writes, a million inferences; an environment
 # for each extra and Python; the C library for other systems; wheels byte by byte.
 soak: $(READY)
 	@TRIT_KILLS=20 TRIT_INFERENCES=1000000 $(BIN)/python -m pytest -n 2 tests/test_killed.py tests/test_long_run.py
-	@TRIT_SOAK=1 $(BIN)/python -m pytest tests/test_extras.py tests/test_cross.py tests/test_reproducible.py
+	@TRIT_SOAK=1 $(BIN)/python -m pytest $(SOAK_TESTS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -55,7 +55,7 @@ def run_folder(target: Linux, folder: Path, toolchain: Toolchain = "zig") -> Exe
     """
     if shutil.which(EMULATOR) is None:
         raise Unavailable(f"{EMULATOR} is not installed (Debian: apt-get install qemu-user)")
-    done = run_make(folder, "-j2", PROGRAM, *cross_compiler(toolchain, _zig_flags(target), GCC))
+    done = run_make(folder, PROGRAM, *cross_compiler(toolchain, _zig_flags(target), GCC))
     if done.returncode:
         raise TritError(f"{folder}: the program does not build: {done.stderr.strip()[-400:]}")
     execution = run_plugged([EMULATOR], folder / PROGRAM)

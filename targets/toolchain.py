@@ -18,10 +18,10 @@ Toolchain = Literal["zig", "gcc"]
 
 
 def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the folder's Makefile. Raises Unavailable if make is missing; whether it failed is in the result."""
+    """Run the folder's Makefile on all processors. Raises Unavailable if make is missing; whether it failed is in the result."""
     if shutil.which("make") is None:
         raise Unavailable("make is not installed (Debian: apt-get install make)")
-    command = ["make", "-s", "-C", str(folder), *arguments]
+    command = ["make", "-s", f"-j{os.cpu_count() or 1}", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=build_environment())
 
 

@@ -109,7 +109,7 @@ def _built(graph: Graph, board: Microcontroller, images: Images, toolchain: Tool
         firmware = TEST_FILES | FAMILY_FILES[core.family] | {"firmware.ld": "microcontroller.ld"}
         _write(folder, to_c(graph), images, None, firmware, values)
         (folder / "config.h").touch()  # which the Makefile names
-        done = run_make(folder, "-j2", "firmware.elf", *cross_compiler(toolchain, core.zig, core.gcc))
+        done = run_make(folder, "firmware.elf", *cross_compiler(toolchain, core.zig, core.gcc))
         if done.returncode:
             over = re.findall(r"overflowed by (\d+) bytes", done.stderr)
             if over:

@@ -30,6 +30,7 @@ DIALECTS = {
     "g++": ("g++", "-x", "c++", "-std=c++17", "-Wno-init-self"),  # its own immintrin.h says x = x before version 13
     "clang++": ("clang++", "-x", "c++", "-std=c++17"),
 }
+SOAK = pytest.mark.skipif(os.environ.get("TRIT_SOAK") != "1", reason="long compiling: make soak, or TRIT_SOAK=1")
 # cmake and ninja may be installed in Python's environment alone.
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
 
@@ -53,6 +54,19 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
     )
     assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def build(program: Path, source: Path, *command: str) -> None:
+    """The program of that source and the library, compiled by the command, by default a strict gcc.
+
+    File by file, so that a compiler cache knows the library's files again.
+    """
+    command = command or ("gcc", "-std=c99", *WARNINGS, "-O1")
+    objects = {program.with_name(f"{program.name}-{each.stem}.o"): each for each in SOURCES}
+    objects[program.with_suffix(".o")] = source
+    for made, each in objects.items():
+        run(*command, "-I", INCLUDE, "-c", each, "-o", made)
+    run(command[0], "-o", program, *objects)
 
 
 @dataclass(frozen=True)

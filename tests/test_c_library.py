@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_tools import INCLUDE, ROOT, RUNTIME, SOURCES, classify_case, need, run
+from c_tools import INCLUDE, ROOT, RUNTIME, SOURCES, build, classify_case, need, run
 from tests_support import builder, random_graph
 
 COMPILER = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
@@ -34,7 +34,7 @@ def test_ctest_with_sanitizers(tmp_path: Path) -> None:
 def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """examples/classify.c with the library."""
     program = tmp_path_factory.mktemp(request.param) / "classify"
-    run(COMPILER, *FLAGS[request.param], "-I", INCLUDE, "-o", program, ROOT / "examples/classify.c", *SOURCES)
+    build(program, ROOT / "examples/classify.c", COMPILER, *FLAGS[request.param])
     return program
 
 

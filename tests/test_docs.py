@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c_tools import INCLUDE, SOURCES, WARNINGS, need, run
+from c_tools import build, need, run
 from docs_tools import PAGES, README, ROOT, blocks, shell
 from tests_support import with_random_tasks
 
@@ -122,7 +122,7 @@ def test_the_readmes_program_in_c(folder: Path, fashion: bytes) -> None:
 
 
 def test_the_c_apis_program(folder: Path) -> None:
-    need("cc")
+    need("gcc")
     code, _ = blocks(ROOT / "docs" / "c-api.md", "c")
     image = shipped_images("fashion-mnist")[0][0]
     print_scores = """
@@ -140,7 +140,7 @@ def test_the_c_apis_program(folder: Path) -> None:
     }"""
     (folder / "mine.c").write_text(code + print_scores)
     (folder / "image").write_bytes(image.tobytes())
-    run("cc", "-std=c99", *WARNINGS, "-O1", "-I", INCLUDE, "-o", folder / "mine", folder / "mine.c", *SOURCES)
+    build(folder / "mine", folder / "mine.c")
     plan = (folder / "model.trit").read_bytes()
     done = subprocess.run([folder / "mine"], input=plan, capture_output=True, check=True)
     scores = np.array(done.stdout.split(), np.float32)
@@ -150,7 +150,7 @@ def test_the_c_apis_program(folder: Path) -> None:
 
 
 def test_the_c_apis_choice_of_tasks(folder: Path) -> None:
-    need("cc")
+    need("gcc")
     _, code = blocks(ROOT / "docs" / "c-api.md", "c")
     print_scores = """
     #include <stdio.h>
@@ -165,7 +165,7 @@ def test_the_c_apis_choice_of_tasks(folder: Path) -> None:
         return 0;
     }"""
     (folder / "mine.c").write_text(code + print_scores)
-    run("cc", "-std=c99", *WARNINGS, "-O1", "-I", INCLUDE, "-o", folder / "mine", folder / "mine.c", *SOURCES)
+    build(folder / "mine", folder / "mine.c")
     plan = to_plan(parse_onnx((folder / "permuted.onnx").read_bytes(), "permuted"))
     done = subprocess.run([folder / "mine"], input=plan, capture_output=True, check=True)
     session, expected = Session(plan), []

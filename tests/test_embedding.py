@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from c_tools import DIALECTS, INCLUDE, ROOT, RUNTIME, WARNINGS, Case, classify_case, color_network, need, run
+from c_tools import DIALECTS, INCLUDE, ROOT, RUNTIME, SOAK, WARNINGS, Case, classify_case, color_network, need, run
 
 from trit.runtime.amalgamate import renamed
 
@@ -127,7 +127,9 @@ def two_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "amalgamation"
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    "dialect", ["gcc", "clang++", *(pytest.param(other, marks=SOAK) for other in ("clang", "g++"))]
+)
 def test_the_amalgamation(two_files: Path, tmp_path: Path, dialect: str, case: Case) -> None:
     need(DIALECTS[dialect][0])
     program = "classify.cpp" if "++" in dialect else "classify.c"

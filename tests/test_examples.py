@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_tools import DIALECTS, INCLUDE, ROOT, SOURCES, WARNINGS, classify_case, color_network, need, run
+from c_tools import DIALECTS, ROOT, WARNINGS, build, classify_case, color_network, need, run
 from learner_support import layers_to_learn, random_head
 from tests_support import builder
 
@@ -21,17 +21,17 @@ from trit.runtime.learner import Learner
 FULL_SLOT = 1 << 20  # bytes, of examples/update.c
 
 
-def build(example: str, folder: Path) -> Path:
+def built(example: str, folder: Path) -> Path:
     dialect = DIALECTS["g++" if example.endswith(".cpp") else "gcc"]
     need(dialect[0])
     program = folder / Path(example).stem
-    run(*dialect, *WARNINGS, "-O1", "-I", INCLUDE, "-o", program, ROOT / "examples" / example, *SOURCES)
+    build(program, ROOT / "examples" / example, *dialect, *WARNINGS, "-O1")
     return program
 
 
 @pytest.fixture(scope="module", params=["classify.c", "classify.cpp"])
 def classify(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(request.param, tmp_path_factory.mktemp(request.param))
+    return built(request.param, tmp_path_factory.mktemp(request.param))
 
 
 def gray_network() -> Graph:
@@ -74,7 +74,7 @@ def test_classify_refuses_in_one_line(classify: Path, name: str, tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def update(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("update.c", tmp_path_factory.mktemp("update"))
+    return built("update.c", tmp_path_factory.mktemp("update"))
 
 
 def answer(plan: bytes, slot: int) -> str:
@@ -114,7 +114,7 @@ def test_update_needs_a_plan_to_begin_with(update: Path, tmp_path: Path) -> None
 
 def test_learn_says_how_often_it_was_right(tmp_path: Path) -> None:
     """What the library's learner says of the same samples; refusals are one line."""
-    program, graph, rng = build("learn.c", tmp_path), layers_to_learn(), np.random.default_rng(2)
+    program, graph, rng = built("learn.c", tmp_path), layers_to_learn(), np.random.default_rng(2)
     head, images = random_head((64, 32, 10), 1).to_bytes(), rng.integers(0, 256, (250, 3, 1, 1)).astype(np.uint8)
     labels = images[:, 0, 0, 0] // 26
     files = {"model.trit": to_plan(graph), "model.head": head, "bad.head": head[:-4]}

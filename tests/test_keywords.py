@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_tools import INCLUDE, ROOT, SOURCES, WARNINGS, color_network, need, run
+from c_tools import ROOT, build, color_network, need, run
 from tests_support import builder
 
 from trit.export.graph import Graph
@@ -31,7 +31,7 @@ TONES = {"low": 400, "middle": 1500, "high": 5000}  # words and their Hz
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("gcc")
     path = tmp_path_factory.mktemp("keywords") / "keywords"
-    run("gcc", "-std=c99", *WARNINGS, "-O1", "-I", INCLUDE, "-o", path, ROOT / "examples/keywords.c", *SOURCES)
+    build(path, ROOT / "examples/keywords.c")
     return path
 
 
@@ -137,7 +137,7 @@ def test_the_features_in_the_docs(tmp_path: Path) -> None:
         return fwrite(image, sizeof image, 1, stdout) != 1;
     }"""
     (tmp_path / "mine.c").write_text("#include <stdio.h>\n" + code + feed)
-    run("gcc", "-std=c99", *WARNINGS, "-I", INCLUDE, "-o", tmp_path / "mine", tmp_path / "mine.c", *SOURCES)
+    build(tmp_path / "mine", tmp_path / "mine.c")
     samples = recording()[: 5 * RATE]
     done = subprocess.run([tmp_path / "mine"], input=samples.tobytes(), capture_output=True, check=True)
     rows = log_mel(samples)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from c_tools import INCLUDE, ROOT, WARNINGS, Case, classify_case, color_network, need, run
+from c_tools import INCLUDE, ROOT, SOAK, WARNINGS, Case, classify_case, color_network, need, run
 
 from trit.runtime.amalgamate import amalgamation
 
@@ -20,6 +20,8 @@ EMULATORS = {  # 64 and 32 bits, little and big endian
     "s390x-linux-musl": "qemu-s390x",
 }
 LITTLE_ENDIAN = ("aarch64-linux-musl", "arm-linux-musleabihf")
+# zig compiles the C library of each.
+OFTEN = [target if target != "arm-linux-musleabihf" else pytest.param(target, marks=SOAK) for target in EMULATORS]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def amalgamated(folder: Path) -> Path:
     return folder / "trit.c"
 
 
-@pytest.mark.parametrize("target", EMULATORS)
+@pytest.mark.parametrize("target", OFTEN)
 def test_the_c_tests_on_another_machine(tmp_path: Path, target: str) -> None:
     """On a big-endian machine: bits.h works, and every plan is refused."""
     need(EMULATORS[target])
@@ -52,7 +54,7 @@ def test_the_c_tests_on_another_machine(tmp_path: Path, target: str) -> None:
     assert output.count("default variant: ") == (plans if target in LITTLE_ENDIAN else 0)
 
 
-@pytest.mark.parametrize("target", LITTLE_ENDIAN)
+@pytest.mark.parametrize("target", OFTEN[:2])
 def test_the_example_on_another_machine(tmp_path: Path, target: str, case: Case) -> None:
     need(EMULATORS[target])
     program = cross_build(target, ROOT / "examples/classify.c", tmp_path / "classify")
@@ -67,6 +69,7 @@ def test_the_example_refuses_on_a_big_endian_machine(tmp_path: Path, case: Case)
     assert done.stderr == f"classify: {case.plan}: this machine is big-endian; plans are little-endian\n"
 
 
+@SOAK
 @pytest.mark.parametrize("example", ["classify.c", "update.c"])
 def test_the_examples_build_for_windows(tmp_path: Path, example: str) -> None:
     made = cross_build("x86_64-windows-gnu", ROOT / "examples" / example, tmp_path / "program.exe")

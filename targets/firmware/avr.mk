@@ -15,6 +15,7 @@ CROSS_FLAGS = $$(FLAGS) -DTRIT_CONFIG='"config.h"' -DF_CPU=${clock}UL -ffunction
 SOURCES := main.c test_images.c $$(wildcard src/*.c)
 DATA := model.S test_images_data.S
 OBJECTS := $$(patsubst %,build/%.o,$$(SOURCES) platform_board.c $$(DATA))
+HOST_OBJECTS := $$(patsubst %,build/host/%.o,$$(SOURCES) platform_host.c $$(DATA))
 HEADERS := $$(wildcard *.h src/*.h include/trit/*.h)
 
 all: firmware.hex
@@ -28,9 +29,12 @@ build/%.o: % $$(HEADERS)
 	@mkdir -p $$(dir $$@)
 	$$(CROSS_CC) $$(CROSS_FLAGS) -c -o $$@ $$<
 
-build/on_host: $$(SOURCES) $$(DATA) platform_host.c $$(HEADERS)
-	@mkdir -p build
-	$$(CC) $$(FLAGS) -o $$@ $$(SOURCES) $$(DATA) platform_host.c
+build/host/%.o: % $$(HEADERS)
+	@mkdir -p $$(dir $$@)
+	$$(CC) $$(FLAGS) -c -o $$@ $$<
+
+build/on_host: $$(HOST_OBJECTS)
+	$$(CC) -o $$@ $$(HOST_OBJECTS)
 
 .PHONY: all run run-host clean
 run-host: build/on_host

@@ -4,14 +4,19 @@
 CFLAGS ?= -O2
 FLAGS := -std=c99 -ffp-contract=off -Iinclude -Isrc -I.
 SOURCES := main.c model.c test_images.c platform_host.c $$(wildcard src/*.c)
+OBJECTS := $$(SOURCES:%.c=build/%.o)
 HEADERS := $$(wildcard *.h src/*.h include/trit/*.h)
 
-on_host: $$(SOURCES) $$(HEADERS)
-	$$(CC) $$(CFLAGS) $$(FLAGS) -o $$@ $$(SOURCES)
+on_host: $$(OBJECTS)
+	$$(CC) $$(CFLAGS) -o $$@ $$(OBJECTS)
+
+build/%.o: %.c $$(HEADERS)
+	@mkdir -p $$(dir $$@)
+	$$(CC) $$(CFLAGS) $$(FLAGS) -c -o $$@ $$<
 
 .PHONY: run clean
 run: on_host
 	./on_host
 
 clean:
-	rm -f on_host
+	rm -rf build on_host

@@ -14,6 +14,7 @@ OPTIMIZE ?= -O2
 FLAGS := -std=c99 $$(OPTIMIZE) -ffp-contract=off -Iinclude -Isrc -I.
 SOURCES := main.c model.c test_images.c platform_host.c $$(wildcard src/*.c)
 OBJECTS := $$(SOURCES:%.c=build/%.o)
+HOST_OBJECTS := $$(SOURCES:%.c=build/host/%.o)
 HEADERS := $$(wildcard *.h src/*.h include/trit/*.h)
 
 model_test: $$(OBJECTS)
@@ -23,9 +24,12 @@ build/%.o: %.c $$(HEADERS)
 	@mkdir -p $$(dir $$@)
 	$$(CROSS_CC) $$(FLAGS) -c -o $$@ $$<
 
-build/on_host: $$(SOURCES) $$(HEADERS)
-	@mkdir -p build
-	$$(CC) $$(FLAGS) -o $$@ $$(SOURCES)
+build/host/%.o: %.c $$(HEADERS)
+	@mkdir -p $$(dir $$@)
+	$$(CC) $$(FLAGS) -c -o $$@ $$<
+
+build/on_host: $$(HOST_OBJECTS)
+	$$(CC) -o $$@ $$(HOST_OBJECTS)
 
 .PHONY: run run-host clean
 run-host: build/on_host

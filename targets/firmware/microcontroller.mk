@@ -24,6 +24,7 @@ CROSS_FLAGS = $$(FLAGS) -DTRIT_CONFIG='"config.h"' -Ifreestanding -ffreestanding
   -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
 SOURCES := main.c model.c test_images.c $$(wildcard src/*.c)
 OBJECTS := $$(patsubst %.c,build/%.o,$$(SOURCES) platform_board.c memory.c)
+HOST_OBJECTS := $$(patsubst %.c,build/host/%.o,$$(SOURCES) platform_host.c)
 HEADERS := $$(wildcard *.h src/*.h include/trit/*.h)
 
 firmware.elf simulator.elf: %.elf: $$(OBJECTS) %.ld
@@ -33,9 +34,12 @@ build/%.o: %.c $$(HEADERS)
 	@mkdir -p $$(dir $$@)
 	$$(CROSS_CC) $$(CROSS_FLAGS) -c -o $$@ $$<
 
-build/on_host: $$(SOURCES) platform_host.c $$(HEADERS)
-	@mkdir -p build
-	$$(CC) $$(FLAGS) -o $$@ $$(SOURCES) platform_host.c
+build/host/%.o: %.c $$(HEADERS)
+	@mkdir -p $$(dir $$@)
+	$$(CC) $$(FLAGS) -c -o $$@ $$<
+
+build/on_host: $$(HOST_OBJECTS)
+	$$(CC) -o $$@ $$(HOST_OBJECTS)
 
 .PHONY: run run-host clean
 run-host: build/on_host

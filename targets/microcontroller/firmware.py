@@ -125,7 +125,7 @@ def build_firmware(
     Raises TritError if the program is too large, saying by how much.
     """
     core = CORES[target.core]
-    done = run_make(folder, "-j2", f"{program}.elf", *cross_compiler(toolchain, core.zig, core.gcc))
+    done = run_make(folder, f"{program}.elf", *cross_compiler(toolchain, core.zig, core.gcc))
     if done.returncode:
         _refuse_overflow(target, done.stderr, Session(folder / "model.trit"))
         raise TritError(f"{folder}: the firmware does not build: {done.stderr.strip()[-400:]}")
