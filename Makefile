@@ -37,9 +37,9 @@ $(READY): $(VENV)/torch pyproject.toml $(FOLDERS) $(C_SOURCES)
 demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
-# Many tests compile the same C files: where Debian's ccache is, it finds them again.
+# Two tests at a time, a thread each. Many compile the same C files: where Debian's ccache is, it finds them again.
 test: $(READY)
-	@PATH="/usr/lib/ccache:$$PATH" CCACHE_DIR="$(CURDIR)/build/ccache" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 PATH="/usr/lib/ccache:$$PATH" CCACHE_DIR="$(CURDIR)/build/ccache" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 SOAK_TESTS := $(addprefix tests/test_,extras.py cross.py reproducible.py platforms.py embedding.py)
 # What takes too long for every change: twenty kills of each command that writes, a million inferences; an environment
