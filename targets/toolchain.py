@@ -18,7 +18,10 @@ Toolchain = Literal["zig", "gcc"]
 
 
 def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the folder's Makefile on all processors. Raises Unavailable if make is missing; whether it failed is in the result."""
+    """Run the folder's Makefile on all processors; whether it failed is in the result.
+
+    Raises Unavailable if make is missing.
+    """
     if shutil.which("make") is None:
         raise Unavailable("make is not installed (Debian: apt-get install make)")
     command = ["make", "-s", f"-j{os.cpu_count() or 1}", "-C", str(folder), *arguments]
