@@ -24,7 +24,8 @@ from trit.train.continual import norm_state, settle
 from trit.train.data import load_test, load_train
 from trit.train.layers import BinaryActivation, BinaryWeights, QuantConv2d, QuantLinear, TernaryWeights
 from trit.train.loop import evaluate
-from trit.train.recipe import ElasticWeights, Recipe, SynapticIntelligence, parse_recipe
+from trit.train.recipe import Recipe, parse_recipe
+from trit.train.recipe_tasks import ElasticWeights, SynapticIntelligence
 from trit.train.run import TrainResult, train
 from trit.train.tasks import keep, make_tasks, permuted, with_replay
 

@@ -16,7 +16,8 @@ from torch.nn.grad import conv1d_weight, conv2d_weight
 from trit.train.layers import QuantConv1d, QuantConv2d, QuantLinear
 from trit.train.metaplastic import quantized_weights
 from trit.train.quantizers import WeightQuantizer
-from trit.train.recipe import ElasticWeights, Recipe, SynapticIntelligence
+from trit.train.recipe import Recipe
+from trit.train.recipe_tasks import ElasticWeights, SynapticIntelligence
 
 FISHER_BATCH = 100
 Importance = dict[str, Tensor]  # by the layer's name, in the shape of its weights

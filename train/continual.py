@@ -28,7 +28,8 @@ from trit.train.faults import ErrorModel
 from trit.train.hidden import Distribution, distributions
 from trit.train.loop import DataSet, Trainer
 from trit.train.networks import build
-from trit.train.recipe import Joint, Recipe, Replay
+from trit.train.recipe import Recipe
+from trit.train.recipe_tasks import Joint, Replay
 from trit.train.tasks import Task, joined, keep, with_replay
 
 SETTLE_IMAGES, SETTLE_BATCH = 10_000, 500

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from trit.runtime.errors import MissingExtra, TritError
 from trit.runtime.files import read_bytes, write_atomic
 from trit.train import speech
 
+DataName = Literal["digits", "mnist", "fashion-mnist", "cifar10", "speech"]
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 SECONDS_TO_ANSWER = 5

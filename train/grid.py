@@ -15,7 +15,8 @@ from typing import Any
 
 from trit.export.schema import Table, did_you_mean, tables_in
 from trit.runtime.errors import TritError
-from trit.train.recipe import Classes, Joint, Permuted, Recipe, Sequence, Stream, read_recipe
+from trit.train.recipe import Recipe, read_recipe
+from trit.train.recipe_tasks import Classes, Joint, Permuted, Sequence, Stream
 
 LONGEST_LABEL = 100  # characters of a folder's name
 

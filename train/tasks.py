@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from trit.runtime.errors import TritError
 from trit.train.data import load_test, load_train
-from trit.train.recipe import Classes, Permuted, Recipe, Sequence, Stream
+from trit.train.recipe import Recipe
+from trit.train.recipe_tasks import Classes, Permuted, Sequence, Stream
 
 if TYPE_CHECKING:
     from trit.train.loop import DataSet
