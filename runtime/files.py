@@ -9,7 +9,7 @@ from pathlib import Path
 from trit.runtime.errors import TritError
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes, executable: bool = False) -> None:
     """Write `data` to a temporary file beside `path`, then rename it over `path`.
 
     Raises TritError if the folder is missing or not writable, or the disk is full; `path` is then as it was.
@@ -26,7 +26,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, (0o777 if executable else 0o666) & ~_umask())
         os.replace(temporary, target)
     except OSError as error:
         if temporary:

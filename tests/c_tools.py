@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ RUNTIME = ROOT / "runtime"
 INCLUDE = RUNTIME / "include"
 SOURCES = sorted(path for path in (RUNTIME / "src").glob("*.c") if not path.name.startswith("host"))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+STRICT = ("gcc", "-std=c99", *WARNINGS, "-O1")
 DIALECTS = {
     "gcc": ("gcc", "-std=c99"),
     "clang": ("clang", "-std=c99"),
@@ -56,17 +58,24 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
     return done.stdout
 
 
-def build(program: Path, source: Path, *command: str) -> None:
-    """The program of that source and the library, compiled by the command, by default a strict gcc.
+def compile_files(folder: Path, sources: Iterable[Path], command: Sequence[str] = STRICT) -> list[Path]:
+    """The sources' objects in the folder.
 
-    File by file, so that a compiler cache knows the library's files again.
+    File by file, and most tests with the same command, so that a compiler cache knows the library's files again.
     """
-    command = command or ("gcc", "-std=c99", *WARNINGS, "-O1")
-    objects = {program.with_name(f"{program.name}-{each.stem}.o"): each for each in SOURCES}
-    objects[program.with_suffix(".o")] = source
-    for made, each in objects.items():
-        run(*command, "-I", INCLUDE, "-c", each, "-o", made)
-    run(command[0], "-o", program, *objects)
+    objects = []
+    for source in sources:
+        objects.append(folder / f"{source.stem}.o")
+        run(*command, "-I", INCLUDE, "-c", source, "-o", objects[-1])
+    return objects
+
+
+def build(program: Path, source: Path, command: Sequence[str] = STRICT, library: Sequence[str] = STRICT) -> None:
+    """The program of that source and the library, each compiled by its command."""
+    objects = program.with_name(f"{program.name}-objects")
+    objects.mkdir()
+    made = [*compile_files(objects, SOURCES, library), *compile_files(objects, [source], command)]
+    run(command[0], "-o", program, *made)
 
 
 @dataclass(frozen=True)

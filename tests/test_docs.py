@@ -113,8 +113,8 @@ def test_the_readmes_program_in_c(folder: Path, fashion: bytes) -> None:
         return 0;
     }"""
     (folder / "out" / "mine.c").write_text(code + print_scores)
-    sources = ["mine.c", "model.c", "test_images.c", *(str(p) for p in (folder / "out" / "src").glob("*.c"))]
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-I.", "-Iinclude", "-Isrc", "-o", "mine"]
+    sources = ["mine.c", "model.c", "test_images.c", *map(str, (folder / "out/build/src").glob("*.o"))]
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-I.", "-Iinclude", "-o", "mine"]
     subprocess.run([compiler, *flags, *sources], cwd=folder / "out", check=True)
     done = subprocess.run([folder / "out" / "mine"], capture_output=True, text=True, check=True)
     scores = np.array(done.stdout.split(), np.float32).reshape(3, 10)

@@ -25,7 +25,7 @@ def built(example: str, folder: Path) -> Path:
     dialect = DIALECTS["g++" if example.endswith(".cpp") else "gcc"]
     need(dialect[0])
     program = folder / Path(example).stem
-    build(program, ROOT / "examples" / example, *dialect, *WARNINGS, "-O1")
+    build(program, ROOT / "examples" / example, [*dialect, *WARNINGS, "-O1"])
     return program
 
 

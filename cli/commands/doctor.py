@@ -17,6 +17,7 @@ COMMANDS = {  # each with what it is for, and the Debian packages that bring it
     "cc": ("programs for this machine by trit deploy", "gcc libc6-dev"),
     "make": ("building what trit deploy writes", "make"),
     "cmake": ("building what trit deploy writes, another way", "cmake"),
+    "ccache": ("compiling the C library for a board once, not for each deployment", "ccache"),
     "arm-none-eabi-gcc": ("Cortex-M firmware by gcc instead of zig", "gcc-arm-none-eabi"),
     "riscv64-unknown-elf-gcc": ("RISC-V firmware by gcc instead of zig", "gcc-riscv64-unknown-elf"),
     "avr-gcc": ("AVR firmware", "gcc-avr avr-libc"),
