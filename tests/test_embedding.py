@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -149,6 +150,23 @@ def test_the_amalgamation(two_files: Path, tmp_path: Path, dialect: str, case: C
     program = "classify.cpp" if "++" in dialect else "classify.c"
     run(*DIALECTS[dialect], *WARNINGS, "-O2", "-o", tmp_path / "program", "trit.c", program, cwd=two_files)
     assert run(tmp_path / "program", case.plan, case.image) == case.output
+
+
+@pytest.mark.parametrize(
+    "compiler",
+    [
+        "arm-none-eabi-gcc -mcpu=cortex-m0plus -mthumb",
+        "arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb",
+        "arm-none-eabi-gcc -mcpu=cortex-m55 -mthumb",
+        "riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32",
+        "avr-gcc -mmcu=atmega2560 -DTRIT_TRUSTS_PLAN=0",
+    ],
+)
+def test_the_amalgamation_compiles_for_microcontrollers(tmp_path: Path, compiler: str) -> None:
+    command = compiler.split()
+    need(command[0])
+    run(sys.executable, RUNTIME / "amalgamate.py", tmp_path)
+    run(*command, "-std=gnu99", "-Os", "-ffreestanding", "-Wall", "-Wextra", "-Werror", "-c", "trit.c", cwd=tmp_path)
 
 
 SHARED = "typedef struct trit_sum { int last; } trit_sum;\n"

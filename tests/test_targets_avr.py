@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from c_tools import ROOT, need
+from c_tools import need
 from tests_support import builder, random_graph, random_input
 
 from trit.export import reference
@@ -185,12 +184,3 @@ def test_sources_compile_without_a_warning(name: str, tmp_path: Path) -> None:
                 command = ["avr-gcc", *flags, *extra, "-c", "-o", str(tmp_path / "x.o"), str(folder / source)]
                 done = subprocess.run(command, capture_output=True, text=True)
                 assert done.returncode == 0, done.stderr
-
-
-def test_the_amalgamation_compiles(tmp_path: Path) -> None:
-    need("python3")
-    subprocess.run([shutil.which("python3") or "", str(ROOT / "runtime" / "amalgamate.py"), str(tmp_path)], check=True)
-    flags = ["-mmcu=atmega2560", "-std=gnu99", "-Os", "-DTRIT_TRUSTS_PLAN=0"]
-    command = ["avr-gcc", *flags, "-c", "-o", str(tmp_path / "x.o"), str(tmp_path / "trit.c")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

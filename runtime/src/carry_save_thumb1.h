@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* add_block of conv_bits_carry_save.c in Thumb-1, for binary weights and activations: of its eight low registers compilers
  * spill most. */
-#ifndef TRIT_CARRY_SAVE_THUMB1_H
-#define TRIT_CARRY_SAVE_THUMB1_H
 
 /* trit_carry_save: the carries end in `carry`; x and y are lost. */
 #define ADD(sum, x, y, carry)                                                              \
@@ -68,5 +66,3 @@ TRIT_INLINE void add_binary_blocks(trit_counter *to, cursor *at, uint32_t blocks
             :
             : "r2", "r3", "r4", "r5", "memory", "cc");
 }
-
-#endif

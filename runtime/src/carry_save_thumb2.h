@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* add_block of conv_bits_carry_save.c in Thumb-2: compilers spill half of what fits into the registers. */
-#ifndef TRIT_CARRY_SAVE_THUMB2_H
-#define TRIT_CARRY_SAVE_THUMB2_H
 
 /* trit_carry_save: the carries take the place of x. */
 #define ADD(sum, x, y)                 \
@@ -125,5 +123,3 @@ TRIT_INLINE uint32_t count_binary_row(cursor at, uint32_t elements, uint32_t a_p
         ROW(WORD_TERNARY, PAIR_TERNARY_BINARY);
     return trit_sum_bytes(ones, eights);
 }
-
-#endif
