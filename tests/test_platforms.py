@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The C library on other machines, cross-built with zig and run under qemu, and in many threads at once."""
+"""The C library on other machines, cross-built with zig and run under qemu, and in many threads at once.
+
+zig compiles the C library of each of these machines, which takes a minute: what Arm's 64 bits compute
+tests/test_targets_linux.py runs in every `make test`.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,6 @@ EMULATORS = {  # 64 and 32 bits, little and big endian
     "s390x-linux-musl": "qemu-s390x",
 }
 LITTLE_ENDIAN = ("aarch64-linux-musl", "arm-linux-musleabihf")
-# zig compiles the C library of each.
-OFTEN = [target if target != "arm-linux-musleabihf" else pytest.param(target, marks=SOAK) for target in EMULATORS]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,8 @@ def amalgamated(folder: Path) -> Path:
     return folder / "trit.c"
 
 
-@pytest.mark.parametrize("target", OFTEN)
+@SOAK
+@pytest.mark.parametrize("target", EMULATORS)
 def test_the_c_tests_on_another_machine(tmp_path: Path, target: str) -> None:
     """On a big-endian machine: bits.h works, and every plan is refused."""
     need(EMULATORS[target])
@@ -54,13 +57,15 @@ def test_the_c_tests_on_another_machine(tmp_path: Path, target: str) -> None:
     assert output.count("default variant: ") == (plans if target in LITTLE_ENDIAN else 0)
 
 
-@pytest.mark.parametrize("target", OFTEN[:2])
+@SOAK
+@pytest.mark.parametrize("target", LITTLE_ENDIAN)
 def test_the_example_on_another_machine(tmp_path: Path, target: str, case: Case) -> None:
     need(EMULATORS[target])
     program = cross_build(target, ROOT / "examples/classify.c", tmp_path / "classify")
     assert run(EMULATORS[target], program, case.plan, case.image) == case.output
 
 
+@SOAK
 def test_the_example_refuses_on_a_big_endian_machine(tmp_path: Path, case: Case) -> None:
     need("qemu-s390x")
     program = cross_build("s390x-linux-musl", ROOT / "examples/classify.c", tmp_path / "classify")
