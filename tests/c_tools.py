@@ -74,7 +74,7 @@ def build(program: Path, source: Path, command: Sequence[str] = STRICT, library:
     """The program of that source and the library, each compiled by its command."""
     objects = program.with_name(f"{program.name}-objects")
     objects.mkdir()
-    made = [*compile_files(objects, SOURCES, library), *compile_files(objects, [source], command)]
+    made = [*compile_files(program.parent, [source], command), *compile_files(objects, SOURCES, library)]
     run(command[0], "-o", program, *made)
 
 
