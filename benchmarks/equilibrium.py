@@ -16,23 +16,29 @@ from trit.train.equilibrium_learning import Propagation, one_hot, propagate
 from trit.train.networks import build
 from trit.train.recipe import Recipe, read_recipe
 
-ROUNDS, IMAGES = 3, 32
+ROUNDS = 3
+STEPS = (  # recipe, changes, images
+    ("ep-mnist-mlp", [], 32),
+    ("ep-cifar10-small", ["equilibrium.free_steps=250"], 32),
+    ("ep-cifar10", [], 8),
+)
 
 
 def step_cost() -> list[Row]:
-    """A symmetric gradient of 32 images; the peer differentiates Φ with autograd at each step, as the authors do."""
+    """A symmetric gradient; the peer differentiates Φ with autograd at each step, as the authors do."""
     rows = []
-    for name, overrides in (("ep-mnist-mlp", []), ("ep-cifar10-small", ["equilibrium.free_steps=250"])):
+    for name, overrides, count in STEPS:
         recipe = read_recipe(name, overrides)
         torch.manual_seed(0)
         network = build(recipe)[-1].to(memory_format=torch.channels_last)
         assert isinstance(network, ConvergentNetwork)
-        images = torch.rand(IMAGES, *recipe.input_shape).to(memory_format=torch.channels_last)
-        target = one_hot(torch.randint(0, 10, (len(images),)), 10)
+        images = torch.rand(count, *recipe.input_shape).to(memory_format=torch.channels_last)
+        target = one_hot(torch.randint(0, 10, (count,)), 10)
         times = interleaved(_ways(recipe, network, images, target), ROUNDS, warm_up=1)
         peer = milliseconds(times["autograd"])
         for way in ("float32", "bfloat16"):
-            what = f"{name}, {recipe.equilibrium.free_steps if recipe.equilibrium else 0} free steps, {way}"
+            steps = recipe.equilibrium.free_steps if recipe.equilibrium else 0
+            what = f"{name}, {count} images, {steps} free steps, {way}"
             rows.append(Row(f"gradient, {what}", milliseconds(times[way]), "ms", "autograd, float32", peer))
             bar = "≥ 2" if way == "bfloat16" else ""
             rows.append(Row(f"times as fast, {what}", ratio(times, "autograd", way), "×", bar=bar))

@@ -27,6 +27,7 @@ from trit.train.equilibrium import ConvergentNetwork, Nudge, Readout
 from trit.train.equilibrium_check import agreements, through_time
 from trit.train.equilibrium_layers import Dense, Layer, PooledConv
 from trit.train.equilibrium_learning import Estimator, Propagation, estimate, one_hot, propagate
+from trit.train.equilibrium_near import near
 from trit.train.equilibrium_training import EquilibriumTrainer, FlipRule
 from trit.train.loop import evaluate
 from trit.train.networks import build, unrolled
@@ -224,6 +225,31 @@ SHAPES = {
     "convolutions": ["network.channels=[5, 33]", "network.padding=[1, 2]", "network.hidden=[]"],
     "convolutions, 12": ["network.channels=[7]", "network.padding=[0]", "network.hidden=[12]"],
 }
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_near_known_states_changes_alone_are_in_bfloat16(separate: bool) -> None:
+    """Exact where nothing changes; elsewhere off by bfloat16's bits of the change, not of the states."""
+    torch.set_default_dtype(torch.float32)
+    torch.manual_seed(0)
+    layers: list[Layer] = [PooledConv((2, 16, 16), 64, 3, 1), PooledConv((64, 8, 8), 65, 3, 1, separate)]
+    layers.append(Dense((65, 4, 4), 9))
+    states = [torch.rand(3, *layer.shape) for layer in layers]
+    with torch.no_grad():
+        acting = near(layers, states)
+        assert acting[1] is layers[2]  # dense: as it is
+        up, where = layers[1].up(states[0])
+        assert torch.equal(acting[0].up(states[0])[0], up)
+        assert torch.equal(acting[0].down(states[1], where), layers[1].down(states[1], where))
+        moved = [state + (torch.rand_like(state) - 0.5) / 64 for state in states]
+        up, where = layers[1].up(moved[0])
+        down = layers[1].down(moved[1], where)
+        changes = acting[0].up(moved[0])[0], acting[0].down(moved[1], where)
+        with torch.autocast("cpu", torch.bfloat16):
+            whole = layers[1].up(moved[0])[0], layers[1].down(moved[1], where)
+        # Downwards less: where a maximum is now at another place, the change is the whole state.
+        for exact, near_by, rounded, times in zip((up, down), changes, whole, (64, 4), strict=True):
+            assert times * (near_by - exact).norm() < (rounded - exact).norm()
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -14,7 +14,7 @@ downwards. What the image gives to the first layer does not change and is comput
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trit.runtime.errors import TritError
-from trit.train.equilibrium_layers import Drive, Layer, hard_sigmoid
+from trit.train.equilibrium_layers import Acting, Drive, Layer, hard_sigmoid
 from trit.train.equilibrium_unrolled import STATE_SCALE, Codes, Unrolled
 from trit.train.layers import Pixels
 from trit.train.quantizers import WeightKind
@@ -88,18 +88,25 @@ class ConvergentNetwork(nn.Module):
         """All states zero, (N, *shape) a layer."""
         return [images.new_zeros(len(images), *layer.shape) for layer in self.dynamic]
 
-    def settle(self, first: Drive, states: States, steps: int, nudge: Nudge | None = None) -> States:
-        """The states after so many steps; `first` is what the first layer gets from the image."""
+    def settle(
+        self, first: Drive, states: States, steps: int, nudge: Nudge | None = None, near: Sequence[Acting] = ()
+    ) -> States:
+        """The states after so many steps; `first` is what the first layer gets from the image.
+
+        `near` stands for the layers from the second on where the states stay near known ones.
+        """
         for _ in range(steps):
-            states = [self.activation(drive) for drive in self.drives(first, states, nudge)]
+            states = [self.activation(drive) for drive in self.drives(first, states, nudge, near)]
         return states
 
-    def drives(self, first: Drive, states: States, nudge: Nudge | None = None) -> list[Tensor]:
+    def drives(
+        self, first: Drive, states: States, nudge: Nudge | None = None, near: Sequence[Acting] = ()
+    ) -> list[Tensor]:
         """∂Φ/∂s − β ∂L/∂s of every layer."""
-        layers = self.dynamic
-        ups = [first, *(layer.up(below) for layer, below in zip(layers[1:], states[:-1], strict=True))]
+        layers = near or self.dynamic[1:]
+        ups = [first, *(layer.up(below) for layer, below in zip(layers, states[:-1], strict=True))]
         forces = [
-            layer.down(above, where) for layer, above, (_, where) in zip(layers[1:], states[1:], ups[1:], strict=True)
+            layer.down(above, where) for layer, above, (_, where) in zip(layers, states[1:], ups[1:], strict=True)
         ]
         drives = [up + force for (up, _), force in zip(ups, forces, strict=False)]
         top = ups[-1][0]

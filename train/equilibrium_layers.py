@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from math import prod, sqrt
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,14 @@ def step(x: Tensor) -> Tensor:
     return (x >= 0.5).to(x.dtype)
 
 
+class Acting(Protocol):
+    """What a layer does to the states below and above it."""
+
+    def up(self, below: Tensor) -> Drive: ...
+
+    def down(self, above: Tensor, where: Tensor | None = None) -> Tensor: ...
+
+
 class Dense(nn.Module):
     """Upwards W s + b, downwards Bᵀ s; B is W, or with `separate` weights of its own. W and B are (out, in)."""
 
@@ -38,8 +47,7 @@ class Dense(nn.Module):
 
     def down(self, above: Tensor, where: Tensor | None = None) -> Tensor:
         """Bᵀ s, (N, *below), of this layer's states (N, out)."""
-        weight = self.weight if self.feedback is None else self.feedback
-        return functional.linear(above, weight.t()).reshape(-1, *self.below)
+        return functional.linear(above, backward_weight(self).t()).reshape(-1, *self.below)
 
     def products(self, above: Tensor, below: Tensor, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """∂(s·(W s_below + b))/∂(W, b), summed over the batch."""
@@ -53,33 +61,49 @@ class PooledConv(nn.Module):
         super().__init__()
         channels, height, width = below
         self.padding = padding
-        self.unpooled = [height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1]
-        self.below, self.shape = below, (outputs, self.unpooled[0] // 2, self.unpooled[1] // 2)
+        self.unpooled_size = [height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1]
+        self.below, self.shape = below, (outputs, self.unpooled_size[0] // 2, self.unpooled_size[1] // 2)
         self.weight, self.bias, self.feedback = _parameters((outputs, channels, kernel, kernel), separate)
 
     def up(self, below: Tensor) -> Drive:
         """Pool(W * s + b), (N, *shape), of the states below (N, *below), and where the maxima were."""
-        sums = functional.conv2d(below, self.weight, self.bias, padding=self.padding)
-        drive, where = functional.max_pool2d(sums, 2, return_indices=True)
-        return drive, where
+        return self.pooled(self.upwards(below, self.weight, self.bias))
 
     def down(self, above: Tensor, where: Tensor | None = None) -> Tensor:
         """Bᵀ * unpooled s, (N, *below), of this layer's states (N, *shape), put back to where the maxima were."""
-        weight = self.weight if self.feedback is None else self.feedback
-        return functional.conv_transpose2d(self._unpool(above, where), weight, padding=self.padding)
+        return self.downwards(self.unpooled(above, where), backward_weight(self))
+
+    def upwards(self, below: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """weight * s + bias, (N, out, height, width), of the states below (N, *below), before the pool."""
+        return functional.conv2d(below, weight, bias, padding=self.padding)
+
+    def downwards(self, unpooled: Tensor, weight: Tensor) -> Tensor:
+        """weightᵀ * s, (N, *below), of states that are unpooled."""
+        return functional.conv_transpose2d(unpooled, weight, padding=self.padding)
+
+    def pooled(self, sums: Tensor) -> Drive:
+        """The 2×2 maxima of sums before the pool, and where they were."""
+        drive, where = functional.max_pool2d(sums, 2, return_indices=True)
+        return drive, where
+
+    def unpooled(self, above: Tensor, where: Tensor | None) -> Tensor:
+        """This layer's states where its maxima were, zeros elsewhere."""
+        assert where is not None
+        return functional.max_unpool2d(above, where, [2, 2], output_size=self.unpooled_size)
 
     def products(self, above: Tensor, below: Tensor, where: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """∂(s·Pool(W * s_below + b))/∂(W, b), summed over the batch."""
-        spread = self._unpool(above, where)
+        spread = self.unpooled(above, where)
         product = conv2d_weight(below, list(self.weight.shape), spread, padding=self.padding)  # type: ignore[no-untyped-call]
         return product, above.sum((0, 2, 3))
 
-    def _unpool(self, above: Tensor, where: Tensor | None) -> Tensor:
-        assert where is not None
-        return functional.max_unpool2d(above, where, [2, 2], output_size=self.unpooled)
-
 
 Layer = Dense | PooledConv
+
+
+def backward_weight(layer: Layer) -> Tensor:
+    """What a layer acts downwards with: W, or weights of its own."""
+    return layer.weight if layer.feedback is None else layer.feedback
 
 
 def _parameters(shape: Shape, separate: bool) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter | None]:

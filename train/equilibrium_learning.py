@@ -11,6 +11,7 @@ the forward ones, so that with weight decay both become the same (Kolen & Pollac
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,6 +21,7 @@ from torch.nn import functional
 
 from trit.train.equilibrium import ConvergentNetwork, Nudge, States
 from trit.train.equilibrium_layers import Drive, Layer
+from trit.train.equilibrium_near import near
 
 Estimator = Literal["one-sided", "random-sign", "symmetric"]
 
@@ -45,7 +47,8 @@ def propagate(
 
     `target` is one-hot (N, classes); `sign` is β's for the random-sign estimator. With `bfloat16` those parts run in
     that precision whose rounding all phases share: what the image gives to the first layer, and the free phase but for
-    its last steps, as many as a nudged phase has. Nudged states differ by less than bfloat16 resolves.
+    its last steps, as many as a nudged phase has. Nudged states differ by less than bfloat16 resolves: of those steps
+    wide layers' changes alone are in it (trit.train.equilibrium_near).
     """
     with torch.no_grad():
         with torch.autocast(images.device.type, torch.bfloat16, enabled=bfloat16):
@@ -58,13 +61,14 @@ def propagate(
 
 
 def free_phase(network: ConvergentNetwork, images: Tensor, first: Drive, exact_steps: int) -> States:
-    """The states after the free phase: its last `exact_steps` in the images' precision, those before in bfloat16."""
+    """The states after the free phase: all but its last `exact_steps` in bfloat16, those near where that came to."""
     states, steps = network.rest(images), network.free_steps - exact_steps
-    if steps > 0:
-        with torch.autocast(images.device.type, torch.bfloat16):
-            coarse = (first[0].bfloat16(), first[1])
-            states = [s.to(images.dtype) for s in network.settle(coarse, states, steps)]
-    return network.settle(first, states, min(exact_steps, network.free_steps))
+    if steps <= 0:
+        return network.settle(first, states, network.free_steps)
+    rounded = [deepcopy(layer).bfloat16() for layer in network.dynamic[1:]]
+    coarse = network.settle((first[0].bfloat16(), first[1]), [s.bfloat16() for s in states], steps, near=rounded)
+    states = [s.to(images.dtype) for s in coarse]
+    return network.settle(first, states, exact_steps, near=near(network.dynamic, states))
 
 
 def estimate(
@@ -84,11 +88,14 @@ def estimate(
     if rule.estimator == "symmetric":
         beta = _column(free[-1], [rule.beta] * count + [-rule.beta] * count)
         nudge = Nudge(beta, target.repeat(2, 1))
-        states = network.settle(_twice(first), [torch.cat([s, s]) for s in free], rule.nudged_steps, nudge)
+        states = [torch.cat([s, s]) for s in free]
+        acting = near(network.dynamic, states) if bfloat16 else ()
+        states = network.settle(_twice(first), states, rule.nudged_steps, nudge, acting)
         weights = -1 / (2 * count * beta)  # of each image's ∂Φ/∂θ: 1/2β times β's sign, in the mean
     else:
         beta = _column(free[-1], [rule.beta] * count)
-        nudged = network.settle(first, free, rule.nudged_steps, Nudge(beta, target))
+        acting = near(network.dynamic, free) if bfloat16 else ()
+        nudged = network.settle(first, free, rule.nudged_steps, Nudge(beta, target), acting)
         nudge = Nudge(torch.cat([beta, 0 * beta]), target.repeat(2, 1))
         states = [torch.cat(pair) for pair in zip(nudged, free, strict=True)]
         weights = torch.cat([-1 / (count * beta), 1 / (count * beta)])
