@@ -89,21 +89,21 @@ class ConvergentNetwork(nn.Module):
         return [images.new_zeros(len(images), *layer.shape) for layer in self.dynamic]
 
     def settle(
-        self, first: Drive, states: States, steps: int, nudge: Nudge | None = None, near: Sequence[Acting] = ()
+        self, first: Drive, states: States, steps: int, nudge: Nudge | None = None, acting: Sequence[Acting] = ()
     ) -> States:
         """The states after so many steps; `first` is what the first layer gets from the image.
 
-        `near` stands for the layers from the second on where the states stay near known ones.
+        `acting` stands for the layers from the second on: rounded ones, or ones near known states.
         """
         for _ in range(steps):
-            states = [self.activation(drive) for drive in self.drives(first, states, nudge, near)]
+            states = [self.activation(drive) for drive in self.drives(first, states, nudge, acting)]
         return states
 
     def drives(
-        self, first: Drive, states: States, nudge: Nudge | None = None, near: Sequence[Acting] = ()
+        self, first: Drive, states: States, nudge: Nudge | None = None, acting: Sequence[Acting] = ()
     ) -> list[Tensor]:
         """∂Φ/∂s − β ∂L/∂s of every layer."""
-        layers = near or self.dynamic[1:]
+        layers = acting or self.dynamic[1:]
         ups = [first, *(layer.up(below) for layer, below in zip(layers, states[:-1], strict=True))]
         forces = [
             layer.down(above, where) for layer, above, (_, where) in zip(layers, states[1:], ups[1:], strict=True)

@@ -66,9 +66,9 @@ def free_phase(network: ConvergentNetwork, images: Tensor, first: Drive, exact_s
     if steps <= 0:
         return network.settle(first, states, network.free_steps)
     rounded = [deepcopy(layer).bfloat16() for layer in network.dynamic[1:]]
-    coarse = network.settle((first[0].bfloat16(), first[1]), [s.bfloat16() for s in states], steps, near=rounded)
+    coarse = network.settle((first[0].bfloat16(), first[1]), [s.bfloat16() for s in states], steps, acting=rounded)
     states = [s.to(images.dtype) for s in coarse]
-    return network.settle(first, states, exact_steps, near=near(network.dynamic, states))
+    return network.settle(first, states, exact_steps, acting=near(network.dynamic, states))
 
 
 def estimate(
