@@ -63,10 +63,10 @@ def test_cmake_builds_what_gives_the_same_bits(deployed: Deployed, name: str) ->
 def test_cmake_builds_with_zig(deployed: Deployed) -> None:
     need("cmake", "qemu-system-riscv32")
     folder = deployed("rp2350")
-    zig = f"-DZIG={sys.executable};-m;ziglang"
-    text = build_and_test(folder, f"-DCMAKE_TOOLCHAIN_FILE={folder}/toolchain.cmake", zig)
+    options = [f"-DZIG={sys.executable};-m;ziglang", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
+    text = build_and_test(folder, f"-DCMAKE_TOOLCHAIN_FILE={folder}/toolchain.cmake", *options)
     assert "3 of 3 test images give the expected scores" in text
-    assert "ziglang" in (folder / "out/CMakeCache.txt").read_text()
+    assert "ziglang cc --target=riscv32-freestanding-none" in (folder / "out/compile_commands.json").read_text()
 
 
 @pytest.mark.parametrize("name", [*COMPILERS, "atmega2560", "rram-2t2r-130nm"])

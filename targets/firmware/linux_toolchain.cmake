@@ -11,6 +11,8 @@ else()
     set(ZIG zig)
   endif()
   set(CMAKE_C_COMPILER $${ZIG} cc)
+  # Without a target CMake asks the compiler who it is by a program for this machine, for which zig builds its library.
+  string(REGEX REPLACE "-target ([^ ]+).*" "\\1" CMAKE_C_COMPILER_TARGET "$zig_flags")
   set(CMAKE_C_FLAGS_INIT "$zig_flags")
 endif()
 set(CMAKE_EXE_LINKER_FLAGS_INIT -static)

@@ -13,6 +13,8 @@ else()
     set(ZIG zig)
   endif()
   set(CMAKE_C_COMPILER $${ZIG} cc)
+  # Without a target CMake asks the compiler who it is by a program for this machine, for which zig builds its library.
+  string(REGEX REPLACE "-target ([^ ]+).*" "\\1" CMAKE_C_COMPILER_TARGET "$zig_flags")
   set(CORE_COMPILE $zig_flags)
   set(CORE_LINK $zig_flags)
   set(CORE_LIBRARIES -lcompiler_rt)
