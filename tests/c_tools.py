@@ -25,13 +25,13 @@ RUNTIME = ROOT / "runtime"
 INCLUDE = RUNTIME / "include"
 SOURCES = sorted(path for path in (RUNTIME / "src").glob("*.c") if not path.name.startswith("host"))
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
-STRICT = ("gcc", "-std=c99", *WARNINGS, "-O1")
 DIALECTS = {
     "gcc": ("gcc", "-std=c99"),
     "clang": ("clang", "-std=c99"),
     "g++": ("g++", "-x", "c++", "-std=c++17", "-Wno-init-self"),  # its own immintrin.h says x = x before version 13
     "clang++": ("clang++", "-x", "c++", "-std=c++17"),
 }
+STRICT = {dialect: (*command, *WARNINGS, "-O1") for dialect, command in DIALECTS.items()}
 SOAK = pytest.mark.skipif(os.environ.get("TRIT_SOAK") != "1", reason="long compiling: make soak, or TRIT_SOAK=1")
 # cmake and ninja may be installed in Python's environment alone.
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), str(Path(sys.executable).parent)))
@@ -58,7 +58,7 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
     return done.stdout
 
 
-def compile_files(folder: Path, sources: Iterable[Path], command: Sequence[str] = STRICT) -> list[Path]:
+def compile_files(folder: Path, sources: Iterable[Path], command: Sequence[str] = STRICT["gcc"]) -> list[Path]:
     """The sources' objects in the folder.
 
     File by file, and most tests with the same command, so that a compiler cache knows the library's files again.
@@ -70,11 +70,11 @@ def compile_files(folder: Path, sources: Iterable[Path], command: Sequence[str] 
     return objects
 
 
-def build(program: Path, source: Path, command: Sequence[str] = STRICT, library: Sequence[str] = STRICT) -> None:
-    """The program of that source and the library, each compiled by its command."""
+def build(program: Path, source: Path, command: Sequence[str] = STRICT["gcc"]) -> None:
+    """The program of that source and the library, compiled by the command."""
     objects = program.with_name(f"{program.name}-objects")
     objects.mkdir()
-    made = [*compile_files(program.parent, [source], command), *compile_files(objects, SOURCES, library)]
+    made = [*compile_files(program.parent, [source], command), *compile_files(objects, SOURCES, command)]
     run(command[0], "-o", program, *made)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from c_tools import DIALECTS, ROOT, WARNINGS, build, classify_case, color_network, need, run
+from c_tools import ROOT, STRICT, build, classify_case, color_network, need, run
 from learner_support import layers_to_learn, random_head
 from tests_support import builder
 
@@ -22,10 +22,10 @@ FULL_SLOT = 1 << 20  # bytes, of examples/update.c
 
 
 def built(example: str, folder: Path) -> Path:
-    dialect = DIALECTS["g++" if example.endswith(".cpp") else "gcc"]
-    need(dialect[0])
+    command = STRICT["g++" if example.endswith(".cpp") else "gcc"]
+    need(command[0])
     program = folder / Path(example).stem
-    build(program, ROOT / "examples" / example, [*dialect, *WARNINGS, "-O1"])
+    build(program, ROOT / "examples" / example, command)
     return program
 
 
